@@ -1,0 +1,47 @@
+# Every verb of the project; `make` alone prints this list.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+BROWSER_READY := .venv/.browser
+
+help: ## what can be done here
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo: setup ## the whole product on http://127.0.0.1:8800, with a simulated WeCom and a demo bank
+	@$(BIN)/siyu demo
+
+setup: .venv/.ready ## the environment in .venv, nothing started
+
+.venv/.ready: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.ready-dev: .venv/.ready
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(BROWSER_READY): .venv/.ready-dev
+	@sh tests/install_browser.sh
+	@touch $@
+
+test: .venv/.ready-dev $(BROWSER_READY) ## the whole suite, on a real PostgreSQL and a real browser
+	@$(BIN)/pytest
+
+check: .venv/.ready-dev ## format, lint, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/.ready-dev ## rewrite the code in the house format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: .venv/.ready-dev ## figures and ratios, side by side in one run
+	@$(BIN)/python -m bot.bench
+
+screenshots: .venv/.ready-dev $(BROWSER_READY) ## the pictures of the README, from the running demo
+	@$(BIN)/python -m tests.screenshots
+
+.PHONY: help demo setup test check format bench screenshots

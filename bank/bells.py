@@ -1,0 +1,78 @@
+"""Bells: every process hears what a transaction rang when it committed (PostgreSQL NOTIFY).
+
+A bell only says "look again"; whoever listens reads the tables, and looks from time to time
+without any bell too, so a lost one costs seconds and nothing else.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+
+import psycopg
+import structlog
+from aiohttp import web
+
+from bank.database import listening
+
+log = structlog.get_logger("bank")
+
+RECONNECT_SECONDS = 1.0
+
+
+class Bells:
+    """One listening connection for the whole process, shared by all its loops and streams."""
+
+    def __init__(self, url: str, *names: str) -> None:
+        self._url = url
+        self._names = names
+        self._ears: dict[str, set[asyncio.Queue[str]]] = defaultdict(set)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Listen until the block is left; a lost connection is opened again."""
+        task = asyncio.create_task(self._listen(), name="bells")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with listening(self._url, *self._names) as connection:
+                    async for heard in connection.notifies():
+                        self._pass_on(heard.channel, heard.payload)
+            except psycopg.OperationalError:
+                log.warning("bells_reconnecting")
+                await asyncio.sleep(RECONNECT_SECONDS)
+
+    def _pass_on(self, name: str, payload: str) -> None:
+        for ear in self._ears[name]:
+            ear.put_nowait(payload)
+
+    @contextmanager
+    def ear(self, name: str) -> Iterator[asyncio.Queue[str]]:
+        """What is rung under that name from now on, in order."""
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        self._ears[name].add(queue)
+        try:
+            yield queue
+        finally:
+            self._ears[name].discard(queue)
+
+
+async def rung(ear: asyncio.Queue[str], patience: float) -> bool:
+    """Wait for a bell, at most `patience` seconds; several rings at once count as one."""
+    try:
+        await asyncio.wait_for(ear.get(), patience)
+    except TimeoutError:
+        return False
+    while not ear.empty():
+        ear.get_nowait()
+    return True
+
+
+BELLS = web.AppKey("BELLS", Bells)

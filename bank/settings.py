@@ -1,0 +1,92 @@
+"""Every setting of the product, read once from the environment or `.env` (prefix `SIYU_`)."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All settings with their defaults; `docs/reference/settings.md` explains each one."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SIYU_", env_file=".env", frozen=True, extra="ignore"
+    )
+
+    home: Path = Field(
+        Path.home() / ".local" / "share" / "siyu",
+        description="Folder of the embedded database, uploaded files and the saved index.",
+    )
+    database_url: str = Field(
+        "", description="PostgreSQL to use, `postgresql://…`; empty starts the embedded server."
+    )
+    timezone: str = Field("Asia/Shanghai", description="Time zone of quiet hours and of all pages.")
+    public_url: str = Field(
+        "http://127.0.0.1:8800", description="Address under which staff and WeCom reach this server."
+    )
+    bank_name: str = Field("云州银行", description="Name of the bank shown on pages and in texts.")
+    demo: bool = Field(
+        False, description="Set by `siyu demo`: shows the guide as first page and the simulator."
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="Log lines for people (`console`) or for collectors (`json`)."
+    )
+
+    wecom_base_url: str = Field(
+        "https://qyapi.weixin.qq.com", description="Address of the WeCom server API."
+    )
+    wecom_oauth_url: str = Field(
+        "https://open.weixin.qq.com", description="Address of sign-in inside the WeCom client."
+    )
+    wecom_login_url: str = Field(
+        "https://login.work.weixin.qq.com", description="Address of sign-in by QR code in a browser."
+    )
+    wecom_jssdk_url: str = Field(
+        "https://res.wx.qq.com/wwopen/js/jsapi/jweixin-1.0.0.js",
+        description="Script that gives the sidebar its bridge to the WeCom client.",
+    )
+    wecom_corp_id: str = Field("", description="Corp id, `ww…`, under 我的企业.")
+    wecom_agent_id: int = Field(0, description="AgentId of the self-built app.")
+    wecom_secret: SecretStr = Field(SecretStr(""), description="Secret of the self-built app.")
+    wecom_token: SecretStr = Field(
+        SecretStr(""), description="Token of the callback, under 接收消息."
+    )
+    wecom_aes_key: SecretStr = Field(
+        SecretStr(""), description="EncodingAESKey of the callback, 43 characters."
+    )
+    archive_url: str = Field(
+        "", description="Address of the conversation-archive sidecar; empty: no archive."
+    )
+    archive_secret: SecretStr = Field(
+        SecretStr(""), description="Bearer secret the archive sidecar asks for."
+    )
+
+    encoder: str = Field(
+        "builtin",
+        description="`builtin`, or path or name of a sentence-transformers model (`[models]`).",
+    )
+    llm_base_url: str = Field(
+        "", description="OpenAI-compatible endpoint of the wording model; empty: quoting writer."
+    )
+    llm_api_key: SecretStr = Field(SecretStr(""), description="Key of that endpoint.")
+    llm_model: str = Field("", description="Model name to ask for at that endpoint.")
+
+    quiet_from: int = Field(
+        21, ge=0, le=21, description="Hour at which marketing stops; 21 at the latest."
+    )
+    quiet_until: int = Field(
+        9, ge=9, le=12, description="Hour at which marketing may start; 9 at the earliest."
+    )
+    marketing_per_day: int = Field(
+        1, ge=0, le=1, description="Marketing messages a customer may get on one local day."
+    )
+    marketing_per_month: int = Field(
+        4, ge=0, le=4, description="Marketing messages a customer may get in a calendar month."
+    )
+    attribution_window_days: int = Field(
+        30, ge=1, le=365, description="How far back touchpoints earn a share of a conversion."
+    )
+    attribution_model: Literal["first", "last", "linear"] = Field(
+        "linear", description="Model of the official credit run; the others are shown beside it."
+    )

@@ -1,0 +1,143 @@
+"""Stored events to their handlers: claimed in batches, in order per customer, each once.
+
+An event that fails three times is quarantined with its reason and blocks nobody; it can be
+replayed from `/system/inbound`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from aiohttp import web
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bank.database import Sessions
+from bot import conversations, customer_chat
+from bot.models import InboundEvent, InboundState
+from knowledge.indexing import LibraryIndex
+from knowledge.writer import Writer
+from wecom.archive import ArchiveClient
+from wecom.client import WeComClient
+from wecom.errors import WeComError
+from wecom.events import ArchiveBell, ContactChanged, Event, UnreadableEvent, parse
+
+log = structlog.get_logger("bot")
+
+LEASE = timedelta(seconds=60)
+TRIES = 3
+AT_ONCE = 50
+
+# An event waits while an earlier one of the same customer or group is still open.
+CLAIM = text("""
+UPDATE inbound_event SET lease_until = :until, attempts = attempts + 1
+WHERE id IN (
+    SELECT e.id FROM inbound_event e
+    WHERE e.state = 'new' AND (e.lease_until IS NULL OR e.lease_until <= :now)
+      AND NOT EXISTS (
+          SELECT 1 FROM inbound_event earlier
+          WHERE earlier.state = 'new' AND e.order_key <> ''
+            AND earlier.order_key = e.order_key AND earlier.id < e.id)
+    ORDER BY e.id LIMIT :limit
+    FOR UPDATE SKIP LOCKED)
+RETURNING id
+""")
+
+
+@dataclass(frozen=True)
+class Dispatcher:
+    """Handles what the inbox stored; any number of processes may run one."""
+
+    sessions: Sessions
+    wecom: WeComClient
+    archive: ArchiveClient | None
+    index: LibraryIndex
+    writer: Writer
+
+    async def handle_new(self, now: datetime) -> int:
+        """Handle every event that is due; returns how many were claimed."""
+        handled = 0
+        while claimed := await self._claim(now):
+            for event_id in claimed:
+                await self._handle(event_id, now)
+            handled += len(claimed)
+        return handled
+
+    async def _claim(self, now: datetime) -> list[int]:
+        async with self.sessions.begin() as session:
+            facts = {"now": now, "until": now + LEASE, "limit": AT_ONCE}
+            return sorted((await session.execute(CLAIM, facts)).scalars())
+
+    async def _handle(self, event_id: int, now: datetime) -> None:
+        """One event, one transaction; a failure leaves nothing behind but its reason."""
+        try:
+            async with self.sessions.begin() as session:
+                stored = await session.get_one(InboundEvent, event_id, with_for_update=True)
+                if stored.state is InboundState.NEW:
+                    outcome = await self._dispatch(session, parse(stored.body), now)
+                    stored.state, stored.outcome = InboundState.DONE, outcome
+                    stored.handled_at, stored.lease_until = now, None
+                    log.info("event_handled", event_id=event_id, outcome=outcome)
+        except Exception as error:
+            log.warning("event_failed", event_id=event_id, error=type(error).__name__)
+            await self._note_failure(event_id, error, now)
+
+    async def _dispatch(self, session: AsyncSession, event: Event, now: datetime) -> str:
+        match event:
+            case ArchiveBell():
+                stored = await self.pull(session, now)
+                return f"handled: {stored} messages from the archive"
+            case ContactChanged():
+                return await customer_chat.on_contact_changed(session, event, self.wecom, now)
+            case _:
+                return f"not handled: {event.kind}"
+
+    async def _note_failure(self, event_id: int, error: Exception, now: datetime) -> None:
+        async with self.sessions.begin() as session:
+            stored = await session.get_one(InboundEvent, event_id, with_for_update=True)
+            stored.outcome = _in_words(error)
+            unreadable = isinstance(error, UnreadableEvent)
+            if unreadable or stored.attempts >= TRIES:
+                stored.state, stored.handled_at = InboundState.QUARANTINED, now
+            stored.lease_until = now + timedelta(seconds=2**stored.attempts)
+
+    async def pull(self, session: AsyncSession, now: datetime) -> int:
+        """What the archive has beyond our cursor."""
+        if self.archive is None:
+            return 0
+        return await customer_chat.pull_archive(session, self.archive, self.wecom, now)
+
+    async def pull_without_bell(self, now: datetime) -> int:
+        """The bell may be lost: look into the archive from time to time anyway."""
+        try:
+            async with self.sessions.begin() as session:
+                return await self.pull(session, now)
+        except WeComError as error:
+            log.warning("archive_unreachable", error=type(error).__name__)
+            return 0
+
+    async def answer_new(self, now: datetime) -> int:
+        """A suggestion for every customer's message that has none; returns how many."""
+        answered = 0
+        while await self._answer_one(now):
+            answered += 1
+        return answered
+
+    async def _answer_one(self, now: datetime) -> bool:
+        async with self.sessions.begin() as session:
+            waiting = await conversations.claim_unanswered(session, limit=1)
+            for message in waiting:
+                await customer_chat.answer(
+                    session, message, index=self.index, writer=self.writer, now=now
+                )
+            return bool(waiting)
+
+
+def _in_words(error: Exception) -> str:
+    """Why it failed, without anybody's words or secrets."""
+    if isinstance(error, WeComError | UnreadableEvent):
+        return f"{type(error).__name__}: {error}"[:300]
+    return type(error).__name__
+
+
+DISPATCHER = web.AppKey("DISPATCHER", Dispatcher)

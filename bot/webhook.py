@@ -1,0 +1,47 @@
+"""What WeCom calls: the echo when the address is registered, and every event after it."""
+
+import structlog
+from aiohttp import web
+
+from bot.inbox import INBOX
+from desk.permissions import public
+from desk.signed import now_of
+from wecom.callback import CallbackKeys, CallbackRejected, open_echo, open_envelope
+from wecom.events import UnreadableEvent, parse
+
+log = structlog.get_logger("bot")
+routes = web.RouteTableDef()
+KEYS = web.AppKey("KEYS", CallbackKeys)
+
+
+@routes.get("/wecom/callback")
+@public
+async def echo(request: web.Request) -> web.Response:
+    """Prove to WeCom that the address is ours: the decrypted echo, bare."""
+    try:
+        plain = open_echo(request.app[KEYS], request.query)
+    except CallbackRejected:
+        return web.Response(status=403)
+    return web.Response(text=plain)
+
+
+@routes.post("/wecom/callback")
+@public
+async def receive(request: web.Request) -> web.Response:
+    """Verify, decrypt, make durable, and only then answer 200 with an empty body."""
+    body = await request.read()
+    try:
+        plain = open_envelope(request.app[KEYS], request.query, body)
+    except CallbackRejected:
+        log.warning("callback_rejected", size=len(body))
+        return web.Response(status=403)
+    await request.app[INBOX].put(plain, _order_key(plain), now_of(request))
+    return web.Response()
+
+
+def _order_key(plain: str) -> str:
+    """Whose events must stay in order; an unreadable one is kept too, and quarantined later."""
+    try:
+        return parse(plain).order_key
+    except UnreadableEvent:
+        return ""

@@ -1,0 +1,90 @@
+"""Judge the words of a message: normalise, find phrases, weigh where they stand, say why.
+
+The same words are judged by who says them: a customer's pass and become signals, staff training
+may name a promise but not a way round the rules, everything that reaches a customer must be clean.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from compliance import conduct, promises, promotion
+from compliance.normalise import Normalised, normalise
+from compliance.offers import lacks
+from compliance.phrases import Rule, compiled
+from compliance.scope import Excuse, excuse
+from compliance.verdict import PASSED, Finding, Level, Role, Verdict
+
+RULES: tuple[Rule, ...] = (*promises.RULES, *promotion.RULES, *conduct.RULES)
+CATEGORIES = tuple(
+    dict.fromkeys([*(rule.category for rule in RULES), "missing_disclosure"])
+)
+_CONDUCT = frozenset(rule.category for rule in conduct.RULES)
+_CUSTOMER_SPEAKS = re.compile(
+    r"[【\[(“\"]?客户(?:来信|来电|留言|反馈|追问|原话|提问|问|说|称|答|a|b)?[】\])]?\s?[::]"
+)
+_Judged = tuple[Level, Finding]
+
+
+def check(text: str, role: Role) -> Verdict:
+    """Judge a text as the words of `role`; every finding points into the original text."""
+    if not text.strip():
+        return PASSED
+    plain = normalise(text)
+    speaker = Role.CUSTOMER if _CUSTOMER_SPEAKS.match(plain.text) else role
+    judged = [*_phrases(plain, speaker), *_lacking(plain, speaker)]
+    findings = sorted({finding for _, finding in judged}, key=lambda one: (one.start, one.end))
+    level = max((level for level, _ in judged), key=lambda one: one.severity, default=Level.PASS)
+    return Verdict(Level.PASS if speaker is Role.CUSTOMER else level, tuple(findings))
+
+
+def _phrases(plain: Normalised, role: Role) -> Iterator[_Judged]:
+    heard_as = Role.RM if role is Role.CUSTOMER else role
+    for rule in RULES:
+        if heard_as.value not in rule.roles:
+            continue
+        for start, end in _hits(rule, plain.text):
+            why_not = excuse(plain.text, start, end, rule.category)
+            if why_not is None:
+                yield _level(rule.category, role), _finding(plain, rule, start, end)
+            elif why_not is Excuse.ANNOUNCED:
+                yield Level.WARN, _finding(plain, rule, start, end)
+
+
+def _hits(rule: Rule, text: str) -> Iterator[tuple[int, int]]:
+    """Where a rule's phrases occur, overlapping occurrences told once."""
+    spans = sorted(
+        match.span() for pattern in _patterns(rule) for match in pattern.finditer(text)
+    )
+    last_end = -1
+    for start, end in spans:
+        if start >= last_end and end > start:
+            yield start, end
+            last_end = end
+
+
+@cache
+def _patterns(rule: Rule) -> tuple[re.Pattern[str], ...]:
+    return tuple(compiled(phrase) for phrase in rule.phrases)
+
+
+def _lacking(plain: Normalised, role: Role) -> Iterator[_Judged]:
+    """What a message to customers leaves out; colleagues and customers need no reminders."""
+    if role in {Role.CUSTOMER, Role.INTERNAL}:
+        return
+    for lack in lacks(plain.text):
+        start, end = plain.span(lack.start, lack.end)
+        rule = f"{lack.category}.{lack.name}"
+        finding = Finding(lack.category, start, end, lack.reason, rule, lack.suggestion)
+        yield (Level.WARN if lack.doubtful else Level.BLOCK), finding
+
+
+def _level(category: str, role: Role) -> Level:
+    if role is Role.INTERNAL and category not in _CONDUCT:
+        return Level.WARN
+    return Level.BLOCK
+
+
+def _finding(plain: Normalised, rule: Rule, start: int, end: int) -> Finding:
+    first, last = plain.span(start, end)
+    return Finding(rule.category, first, last, rule.reason, rule.id, rule.suggestion)

@@ -1,0 +1,1 @@
+"""Upload, review, approval: the library of compliance-approved material 素材."""

@@ -1,0 +1,315 @@
+"""素材中心: the list of material, one material with its history, its file, withdrawing it."""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from bank import audit
+from bank import staff as people
+from bank.models import Role
+from content import differences, products, review, shelf
+from content.differences import Line
+from content.files import FILES
+from content.models import Kind, Material, Passage, Product, State, StoredFile, Version
+from content.shelf import Reader, Standing, Wanted, standing
+from desk.permissions import allow
+from desk.render import page, see_other
+from desk.signed import Signed, now_of, session_of, signed
+from wecom.channels import Channel
+
+routes = web.RouteTableDef()
+
+READERS = (
+    Role.RM,
+    Role.BRANCH_MANAGER,
+    Role.EDITOR,
+    Role.APPROVER,
+    Role.COMPLIANCE,
+    Role.AUDITOR,
+    Role.HQ,
+)
+SEE_ALL = tuple(role for role in READERS if role != Role.RM)
+ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+VERBS = {
+    "draft": ("保存草稿", "grey"),
+    "submit": ("提交审批", "orange"),
+    "approve": ("审批通过", "green"),
+    "reject": ("驳回", "red"),
+    "withdraw": ("下线", "dark"),
+    "supersede": ("被新版本替代", "dark"),
+    "expire": ("到期下线", "dark"),
+}
+
+Options = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class ListPage:
+    """素材中心."""
+
+    wanted: Wanted  # the filter as typed
+    query: str  # the filter for the pager's links
+    shelf: shelf.Shelf  # rows of this page, total, pages
+    kinds: Options
+    states: Options
+    products: Options
+    may_write: bool
+
+
+@dataclass(frozen=True)
+class VersionLine:
+    """A version in the list of versions."""
+
+    version: Version
+    standing: Standing
+    author: str
+    approver: str
+
+
+@dataclass(frozen=True)
+class MaterialPage:
+    """One material."""
+
+    material: Material
+    version: Version  # the one shown: asked for, else live, else newest
+    standing: Standing
+    paragraphs: list[str]  # for the phone preview
+    passages: list[Passage]  # what is cited, with places
+    versions: list[VersionLine]  # newest first
+    compared: tuple[Version, Version] | None  # earlier and later of the difference
+    difference: list[Line]
+    history: list[tuple[datetime, str, str, str]]  # when, title, text, tone
+    products: list[Product]
+    channels: list[str]
+    branches: list[str]  # empty: all
+    file: StoredFile | None
+    owner: str
+    may_write: bool
+    may_submit: bool
+    may_withdraw: bool
+    may_review: bool
+    error: str = ""  # why withdrawing or submitting was refused
+    reason: str = ""  # the reason as typed
+
+
+def reader_of(who: Signed) -> Reader:
+    """RMs see what is live for their branch; everyone else in content sees all."""
+    return Reader(only_live=not who.may(*SEE_ALL), branch_id=who.branch_id)
+
+
+@routes.get("/content")
+@allow(*READERS)
+async def material_list(request: web.Request) -> web.Response:
+    """The list with its filters."""
+    session, who, now = session_of(request), signed(request), now_of(request)
+    reader = reader_of(who)
+    wanted = _wanted(request)
+    states = [s for s in shelf.STATES if not reader.only_live or s[0] in ("approved", "expiring")]
+    typed = {
+        "kind": wanted.kind,
+        "state": wanted.state,
+        "product": wanted.product,
+        "q": wanted.text,
+    }
+    context = ListPage(
+        wanted=wanted,
+        query=urlencode({name: value for name, value in typed.items() if value}),
+        shelf=await shelf.shelf(session, wanted, reader, now),
+        kinds=[("", "全部类型"), *((kind.value, kind.label) for kind in Kind)],
+        states=[("", "全部状态"), *states],
+        products=[("", "全部产品"), *((p.code, p.name) for p in await products.find(session))],
+        may_write=who.may(Role.EDITOR),
+    )
+    return page(request, "content/list.html", context)
+
+
+def _wanted(request: web.Request) -> Wanted:
+    query = request.query
+    number = query.get("page", "1")
+    return Wanted(
+        kind=query.get("kind", ""),
+        state=query.get("state", ""),
+        product=query.get("product", ""),
+        text=query.get("q", "").strip()[:60],
+        page=int(number) if re.fullmatch("[0-9]{1,6}", number) else 1,
+    )
+
+
+@routes.get(f"/content/{{material_id:{ID}}}")
+@allow(*READERS)
+async def show_material(request: web.Request) -> web.Response:
+    """One material; `?v=2` shows that version, `?from=1&to=2` a difference."""
+    return page(request, "content/show.html", await _material_page(request, _id(request)))
+
+
+def _id(request: web.Request, name: str = "material_id") -> UUID:
+    return UUID(request.match_info[name])
+
+
+async def _material_page(request: web.Request, material_id: UUID) -> MaterialPage:
+    session, who, now = session_of(request), signed(request), now_of(request)
+    material = await session.get(Material, material_id)
+    versions = await shelf.visible_versions(session, material_id, reader_of(who), now)
+    if material is None or not versions:
+        raise web.HTTPNotFound
+    version = _asked_for(request, versions) or _live_or_newest(versions)
+    compared = _compared(request, versions)
+    staff = await people.names(session, _staff_ids(material, versions))
+    return MaterialPage(
+        material=material,
+        version=version,
+        standing=standing(version, now),
+        paragraphs=version.body.split("\n\n"),
+        passages=await _passages(session, version),
+        versions=[
+            VersionLine(v, standing(v, now), staff[v.author_id], _name(staff, v.approved_by))
+            for v in versions
+        ],
+        compared=compared,
+        difference=differences.between(*compared) if compared else [],
+        history=await _history(session, versions),
+        products=await products.of_material(session, material_id),
+        channels=[Channel(channel).label for channel in version.channels],
+        branches=await branch_names(session, version.branch_ids),
+        file=await session.get(StoredFile, version.file_id) if version.file_id else None,
+        owner=staff[material.owner_id],
+        may_write=who.may(Role.EDITOR),
+        may_submit=version.state == State.DRAFT and version.author_id == who.id,
+        may_withdraw=version.state == State.APPROVED and who.may(*review.REVIEWERS),
+        may_review=version.state == State.SUBMITTED
+        and who.may(*review.REVIEWERS)
+        and version.author_id != who.id,
+    )
+
+
+def _asked_for(request: web.Request, versions: list[Version]) -> Version | None:
+    return _numbered(request.query.get("v", ""), versions)
+
+
+def _numbered(number: str, versions: list[Version]) -> Version | None:
+    return next((version for version in versions if str(version.number) == number), None)
+
+
+def _live_or_newest(versions: list[Version]) -> Version:
+    return next((v for v in versions if v.state == State.APPROVED), versions[0])
+
+
+def _compared(request: web.Request, versions: list[Version]) -> tuple[Version, Version] | None:
+    """The two versions asked for, else the newest two."""
+    earlier = _numbered(request.query.get("from", ""), versions)
+    later = _numbered(request.query.get("to", ""), versions)
+    if earlier is not None and later is not None:
+        return earlier, later
+    return (versions[1], versions[0]) if len(versions) > 1 else None
+
+
+def _staff_ids(material: Material, versions: list[Version]) -> list[UUID]:
+    approvers = [version.approved_by for version in versions if version.approved_by]
+    return [material.owner_id, *(version.author_id for version in versions), *approvers]
+
+
+def _name(names: dict[UUID, str], staff_id: UUID | None) -> str:
+    return names.get(staff_id, "—") if staff_id else "—"
+
+
+async def _passages(session: AsyncSession, version: Version) -> list[Passage]:
+    rows = select(Passage).where(Passage.version_id == version.id).order_by(col(Passage.position))
+    return list((await session.execute(rows)).scalars())
+
+
+async def branch_names(session: AsyncSession, ids: list[UUID] | None) -> list[str]:
+    """Names of these branches; none means all branches."""
+    if ids is None:
+        return []
+    return [branch.name for branch in await people.branches(session) if branch.id in ids]
+
+
+async def _history(
+    session: AsyncSession, versions: list[Version]
+) -> list[tuple[datetime, str, str, str]]:
+    """The audit book's lines about these versions, newest first."""
+    lines = [
+        (line, version)
+        for version in versions
+        for line in await audit.history(session, "version", version.id)
+    ]
+    names = await shelf.names_by_userid(session, {line.actor for line, _ in lines})
+    shown = []
+    for line, version in sorted(lines, key=lambda pair: pair[0].id or 0, reverse=True):
+        verb, tone = VERBS.get(line.action.rpartition(":")[2], (line.action, "grey"))
+        why = f"：{line.detail['reason']}" if line.detail.get("reason") else ""
+        who = names.get(line.actor, line.actor)
+        shown.append((line.at, f"V{version.number} {verb}", f"{who}{why}", tone))
+    return shown
+
+
+@routes.post(f"/content/versions/{{version_id:{ID}}}/submit")
+@allow(Role.EDITOR)
+async def submit_version(request: web.Request) -> web.Response:
+    """Hand a saved draft to the reviewers."""
+    outcome = await review.submit(
+        session_of(request), _id(request, "version_id"), by=signed(request), now=now_of(request)
+    )
+    return await _after(request, outcome, "已提交审批")
+
+
+@routes.post(f"/content/versions/{{version_id:{ID}}}/withdraw")
+@allow(*review.REVIEWERS)
+async def withdraw_version(request: web.Request) -> web.Response:
+    """Take a live version out of use, with a reason."""
+    reason = str((await request.post()).get("reason", ""))
+    outcome = await review.withdraw(
+        session_of(request), _id(request, "version_id"),
+        by=signed(request), reason=reason, now=now_of(request),
+    )  # fmt: skip
+    return await _after(request, outcome, "已下线，不会再被推荐或发送", reason)
+
+
+async def _after(
+    request: web.Request, outcome: review.Moved | review.Refused, done: str, reason: str = ""
+) -> web.Response:
+    if isinstance(outcome, review.Moved):
+        return see_other(f"/content/{outcome.version.material_id}?{urlencode({'done': done})}")
+    version = await session_of(request).get(Version, _id(request, "version_id"))
+    if version is None:
+        raise web.HTTPNotFound
+    shown = await _material_page(request, version.material_id)
+    context = replace(shown, error=" ".join(outcome.reasons), reason=reason)
+    return page(request, "content/show.html", context, status=422)
+
+
+@routes.get(f"/content/files/{{file_id:{ID}}}")
+@allow(*READERS)
+async def download(request: web.Request) -> web.Response:
+    """The file as uploaded, always as an attachment."""
+    session, who, now = session_of(request), signed(request), now_of(request)
+    stored = await session.get(StoredFile, _id(request, "file_id"))
+    if stored is None or not await _may_read(session, stored, who, now):
+        raise web.HTTPNotFound
+    return web.Response(
+        body=await request.app[FILES].read(stored.id),
+        headers={
+            "Content-Type": stored.media_type,
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(stored.name, safe='')}",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+async def _may_read(session: AsyncSession, stored: StoredFile, who: Signed, now: datetime) -> bool:
+    """Whoever sees a version sees its file; an upload not yet used is its uploader's."""
+    if stored.uploaded_by == who.id:
+        return True
+    rows = select(Version.material_id).where(Version.file_id == stored.id).distinct()
+    for material_id in (await session.execute(rows)).scalars():
+        visible = await shelf.visible_versions(session, material_id, reader_of(who), now)
+        if any(version.file_id == stored.id for version in visible):
+            return True
+    return False

@@ -1,0 +1,264 @@
+"""Tables: products, materials, their immutable versions, passages, changes of the library."""
+
+import enum
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Numeric,
+    Text,
+    UniqueConstraint,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field, SQLModel
+
+from bank.database import instant, key, word
+
+
+class ProductKind(enum.StrEnum):
+    """What a product is in law; it decides the reminder that must go with it."""
+
+    WEALTH = "wealth"
+    FUND = "fund"
+    INSURANCE = "insurance"
+    DEPOSIT = "deposit"
+
+    @property
+    def label(self) -> str:
+        return {"wealth": "银行理财", "fund": "公募基金", "insurance": "保险", "deposit": "存款类"}[
+            self
+        ]
+
+
+class SaleStatus(enum.StrEnum):
+    """Whether the product may be offered today."""
+
+    ON_SALE = "on_sale"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+
+    @property
+    def label(self) -> str:
+        return {"on_sale": "在售", "suspended": "暂停", "closed": "已结束"}[self]
+
+
+class Kind(enum.StrEnum):
+    """What sort of material it is."""
+
+    FAQ = "faq"
+    SCRIPT = "script"
+    PRODUCT_NOTE = "product_note"
+    EDUCATION = "education"
+    MARKET_NOTE = "market_note"
+
+    @property
+    def label(self) -> str:
+        return KIND_LABELS[self]
+
+
+KIND_LABELS = {
+    Kind.FAQ: "常见问题",
+    Kind.SCRIPT: "话术",
+    Kind.PRODUCT_NOTE: "产品说明",
+    Kind.EDUCATION: "投资者教育",
+    Kind.MARKET_NOTE: "市场解读",
+}
+
+
+class Use(enum.StrEnum):
+    """What the material is for in the course of a relation 用途."""
+
+    AROUSE = "arouse"
+    TRUST = "trust"
+    CONVERT = "convert"
+    ACCOMPANY = "accompany"
+
+    @property
+    def label(self) -> str:
+        return {
+            "arouse": "需求激发",
+            "trust": "建立信任",
+            "convert": "促进转化",
+            "accompany": "持续陪伴",
+        }[self]
+
+
+class State(enum.StrEnum):
+    """Where a version stands; only `content/review.py` writes it."""
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+    @property
+    def label(self) -> str:
+        return STATE_LABELS[self]
+
+
+STATE_LABELS = {
+    State.DRAFT: "草稿",
+    State.SUBMITTED: "待审",
+    State.APPROVED: "已上线",
+    State.REJECTED: "已驳回",
+    State.SUPERSEDED: "已被新版替代",
+    State.WITHDRAWN: "已下线",
+    State.EXPIRED: "已过期",
+}
+
+
+class Product(SQLModel, table=True):
+    """A product 产品 the bank offers; the higher of the two ratings counts."""
+
+    id: UUID = key()
+    code: str = Field(unique=True)
+    name: str
+    kind: ProductKind = word(ProductKind)
+    issuer: str
+    issuer_rating: int = Field(ge=1, le=5)
+    bank_rating: int = Field(ge=1, le=5)
+    regime: str = Field(description="NFRA or CSRC: whose suitability rules apply")
+    offering: str = Field(description="public or private")
+    agency: bool
+    term_days: int | None = None
+    open_rule: str
+    min_amount_cents: int = Field(sa_type=BigInteger)
+    fees: str
+    benchmark: str | None = None
+    benchmark_basis: str | None = None
+    inception: date
+    redemption: str
+    description: str
+    sale_status: SaleStatus = word(SaleStatus, default=SaleStatus.ON_SALE)
+
+    @property
+    def rating(self) -> int:
+        """Effective rating 1–5: the stricter of issuer and bank (金融机构产品适当性管理办法)."""
+        return max(self.issuer_rating, self.bank_rating)
+
+
+class Nav(SQLModel, table=True):
+    """Net asset value of a product on a day 净值."""
+
+    product_id: UUID = Field(foreign_key="product.id", primary_key=True)
+    on: date = Field(primary_key=True)
+    value: Decimal = Field(sa_column=Column(Numeric(12, 6), nullable=False))
+
+
+class StoredFile(SQLModel, table=True):
+    """A file as uploaded; its bytes lie in the file store under `id`."""
+
+    __tablename__ = "stored_file"
+
+    id: UUID = key()
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+    uploaded_by: UUID = Field(foreign_key="staff.id")
+    uploaded_at: datetime = instant()
+
+
+class Material(SQLModel, table=True):
+    """A material 素材: the thread that its versions hang on."""
+
+    id: UUID = key()
+    code: str = Field(unique=True)
+    kind: Kind = word(Kind)
+    title: str
+    use: Use = word(Use)
+    owner_id: UUID = Field(foreign_key="staff.id", index=True)
+    created_at: datetime = instant()
+
+
+class MaterialProduct(SQLModel, table=True):
+    """A material speaks of a product."""
+
+    __tablename__ = "material_product"
+
+    material_id: UUID = Field(foreign_key="material.id", primary_key=True)
+    product_id: UUID = Field(foreign_key="product.id", primary_key=True, index=True)
+
+
+class Version(SQLModel, table=True):
+    """One immutable version 版本 of a material: what is approved is exactly these bytes."""
+
+    __table_args__ = (
+        UniqueConstraint("material_id", "number"),
+        CheckConstraint(
+            "approved_by IS DISTINCT FROM author_id OR approved_by IS NULL", name="four_eyes"
+        ),
+        CheckConstraint(
+            "state <> 'approved' OR (approved_by IS NOT NULL AND valid_from IS NOT NULL"
+            " AND valid_until IS NOT NULL AND valid_from < valid_until)",
+            name="approved_is_complete",
+        ),
+        # At most one live version of a material.
+        Index("uq_version_live", "material_id", unique=True, postgresql_where="state = 'approved'"),
+        Index("ix_version_state", "state"),
+    )
+
+    id: UUID = key()
+    material_id: UUID = Field(foreign_key="material.id")
+    number: int
+    title: str
+    body: str
+    questions: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    file_id: UUID | None = Field(default=None, foreign_key="stored_file.id")
+    sha256: str = Field(description="over title, body, questions and file bytes")
+    risk: int = Field(ge=0, le=5, description="highest rating of its products, 0 without any")
+    state: State = word(State, default=State.DRAFT)
+    author_id: UUID = Field(foreign_key="staff.id", index=True)
+    created_at: datetime = instant()
+    submitted_at: datetime | None = instant(default=None)
+    findings: list[dict[str, Any]] = Field(
+        default_factory=list, sa_column=Column(JSONB, nullable=False)
+    )
+    approved_by: UUID | None = Field(default=None, foreign_key="staff.id")
+    approved_at: datetime | None = instant(default=None)
+    valid_from: datetime | None = instant(default=None)
+    valid_until: datetime | None = instant(default=None)
+    channels: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    branch_ids: list[UUID] | None = Field(
+        default=None,
+        sa_column=Column(ARRAY(Uuid), nullable=True),
+        description="branches it is for; null: all",
+    )
+    reason: str = Field(default="", description="why it was rejected or withdrawn")
+    ended_at: datetime | None = instant(default=None)
+
+
+class Passage(SQLModel, table=True):
+    """A passage 段落 of a version: what is indexed and cited."""
+
+    __table_args__ = (UniqueConstraint("version_id", "position"),)
+
+    id: UUID = key()
+    version_id: UUID = Field(foreign_key="version.id")
+    position: int
+    text: str
+    place: str = Field(default="", description="page or paragraph in the uploaded file")
+
+
+class LibraryChange(SQLModel, table=True):
+    """A version went live or ended; projections follow these by `seq`."""
+
+    __tablename__ = "library_change"
+
+    seq: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(), primary_key=True)
+    )
+    version_id: UUID = Field(foreign_key="version.id")
+    live: bool
+    at: datetime = instant()

@@ -1,0 +1,231 @@
+"""Writing material: the form, the file's text in it, the findings beside it, save and submit."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from aiohttp import web
+from aiohttp.web_request import FileField
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bank.models import Role
+from content import checks, extract, materials, products, review
+from content.files import FILES, receive
+from content.material_pages import ID, Options
+from content.materials import DraftMaterial
+from content.models import Kind, Material, StoredFile, Use, Version
+from desk.permissions import allow
+from desk.render import fragment, page, see_other
+from desk.signed import now_of, session_of, signed
+
+routes = web.RouteTableDef()
+
+BESIDE = {
+    review.Reason.TOO_FEW_QUESTIONS: "questions",
+    review.Reason.NO_PRODUCT: "products",
+    review.Reason.NO_RATING: "products",
+    review.Reason.PRODUCT_CLOSED: "products",
+    review.Reason.EDUCATION_SELLS: "products",
+}
+EMPTY = DraftMaterial(kind="", title="", use="", body="")
+
+
+@dataclass(frozen=True)
+class WritingPage:
+    """The form of a material: what was typed, what to correct, what the check found."""
+
+    heading: str
+    action: str  # where the form goes
+    back: str  # where 取消 leads
+    draft: DraftMaterial  # as typed
+    errors: dict[str, str]  # by field; "form" stands above all
+    findings: list[checks.Finding]
+    file: StoredFile | None  # kept from before
+    kinds: Options
+    uses: Options
+    products: Options
+    fixed: bool  # a revision keeps kind and products
+    material: Material | None
+
+
+@dataclass(frozen=True)
+class PreviewPart:
+    """What follows the typing: the phone and the findings."""
+
+    title: str
+    paragraphs: list[str]
+    findings: list[checks.Finding]
+    length: int
+
+
+@dataclass(frozen=True)
+class FileTextPart:
+    """The body field after a file was chosen."""
+
+    body: str
+    file: StoredFile | None
+    error: str
+
+
+@routes.get("/content/new")
+@allow(Role.EDITOR)
+async def new_form(request: web.Request) -> web.Response:
+    """An empty form."""
+    return await _form(request, EMPTY, {})
+
+
+@routes.post("/content/new")
+@allow(Role.EDITOR)
+async def save_new(request: web.Request) -> web.Response:
+    """Save as draft, or save and submit."""
+    session, who, now = session_of(request), signed(request), now_of(request)
+    draft, errors = await _typed(request)
+    if not errors:
+        saved = await materials.create(session, request.app[FILES], draft, who, now)
+        if isinstance(saved, Version):
+            return await _saved(request, draft, saved)
+        errors = saved.errors
+    return await _form(request, draft, errors)
+
+
+@routes.get(f"/content/{{material_id:{ID}}}/revise")
+@allow(Role.EDITOR)
+async def revise_form(request: web.Request) -> web.Response:
+    """The form filled with the newest version."""
+    session = session_of(request)
+    material = await _material(request)
+    newest = (await materials.versions_of(session, material.id))[0]
+    draft = await materials.draft_of(session, material, newest)
+    return await _form(request, draft, {}, material)
+
+
+@routes.post(f"/content/{{material_id:{ID}}}/revise")
+@allow(Role.EDITOR)
+async def save_revision(request: web.Request) -> web.Response:
+    """Save the next version; the live one stays live until this one is approved."""
+    session, who, now = session_of(request), signed(request), now_of(request)
+    material = await _material(request)
+    draft, errors = await _typed(request)
+    about = await products.of_material(session, material.id)
+    codes = tuple(product.code for product in about)
+    draft = replace(draft, kind=material.kind, product_codes=codes)
+    if not errors:
+        files = request.app[FILES]
+        saved = await materials.revise(session, files, material.id, draft, who, now)
+        if isinstance(saved, Version):
+            return await _saved(request, draft, saved, material)
+        errors = saved.errors
+    return await _form(request, draft, errors, material)
+
+
+async def _material(request: web.Request) -> Material:
+    material = await session_of(request).get(Material, UUID(request.match_info["material_id"]))
+    if material is None:
+        raise web.HTTPNotFound
+    return material
+
+
+async def _typed(request: web.Request) -> tuple[DraftMaterial, dict[str, str]]:
+    """What was typed; a file sent along fills an empty body and hangs on the draft."""
+    form = await request.post()
+    draft = materials.read_form(form)
+    upload = form.get("file")
+    if not isinstance(upload, FileField) or not upload.filename:
+        return draft, {}
+    received = await receive(
+        session_of(request), request.app[FILES], upload.filename, upload.file.read(),
+        by=signed(request).id, now=now_of(request),
+    )  # fmt: skip
+    if isinstance(received, extract.Refused):
+        return draft, {"file": received.reason}
+    stored, text = received
+    return replace(draft, file_id=stored.id, body=draft.body or text.text), {}
+
+
+async def _saved(
+    request: web.Request, draft: DraftMaterial, saved: Version, material: Material | None = None
+) -> web.Response:
+    """Submit too where the author asked for it; a refusal saves nothing and keeps the form."""
+    done = "草稿已保存"
+    if (await request.post()).get("intent") == "submit":
+        session, who, now = session_of(request), signed(request), now_of(request)
+        outcome = await review.submit(session, saved.id, by=who, now=now)
+        if isinstance(outcome, review.Refused):
+            errors: dict[str, str] = {}
+            for reason in outcome.reasons:
+                errors.setdefault(BESIDE.get(reason, "form"), reason.value)
+            return await _form(request, draft, errors, material)
+        done = "已提交审批"
+    return see_other(f"/content/{saved.material_id}?done={done}")
+
+
+async def _form(
+    request: web.Request,
+    draft: DraftMaterial,
+    errors: dict[str, str],
+    material: Material | None = None,
+) -> web.Response:
+    session = session_of(request)
+    if errors and draft.file_id and await _came_along(request):
+        # The answer rolls back, and the file of this request with it; its text stays in the form.
+        draft = replace(draft, file_id=None)
+        errors.setdefault("file", "文件的文字已填入正文：请重新选择文件，以便随素材存档。")
+    file = await session.get(StoredFile, draft.file_id) if draft.file_id else None
+    shelf = await products.find(session)
+    context = WritingPage(
+        heading="修订素材" if material else "新建素材",
+        action=request.path,
+        back=f"/content/{material.id}" if material else "/content",
+        draft=draft,
+        errors=errors,
+        findings=await _findings(session, draft),
+        file=file,
+        kinds=[("", "请选择"), *((kind.value, kind.label) for kind in Kind)],
+        uses=[("", "请选择"), *((use.value, use.label) for use in Use)],
+        products=[(product.code, f"{product.name}（R{product.rating}）") for product in shelf],
+        fixed=material is not None,
+        material=material,
+    )
+    return page(request, "content/write.html", context, status=422 if errors else 200)
+
+
+async def _came_along(request: web.Request) -> bool:
+    upload = (await request.post()).get("file")
+    return isinstance(upload, FileField) and bool(upload.filename)
+
+
+async def _findings(session: AsyncSession, draft: DraftMaterial) -> list[checks.Finding]:
+    if not draft.body:
+        return []
+    about = await products.by_codes(session, draft.product_codes)
+    return checks.findings_of(draft.title, draft.body, about)
+
+
+@routes.post("/content/preview")
+@allow(Role.EDITOR)
+async def preview(request: web.Request) -> web.Response:
+    """Phone and findings of what is typed so far; nothing is saved."""
+    draft = materials.read_form(await request.post())
+    context = PreviewPart(
+        title=draft.title,
+        paragraphs=[part for part in draft.body.split("\n\n") if part.strip()],
+        findings=await _findings(session_of(request), draft),
+        length=len(draft.body),
+    )
+    return fragment(request, "content/_preview.html", context)
+
+
+@routes.post("/content/files")
+@allow(Role.EDITOR)
+async def take_file(request: web.Request) -> web.Response:
+    """Keep a chosen file at once and put its text into the form."""
+    draft, errors = await _typed(request)
+    if errors:
+        return fragment(
+            request, "content/_text.html", FileTextPart(draft.body, None, errors["file"])
+        )
+    if draft.file_id is None:
+        part = FileTextPart(draft.body, None, "请选择文件。")
+        return fragment(request, "content/_text.html", part)
+    session = session_of(request)
+    stored = await session.get(StoredFile, draft.file_id)
+    return fragment(request, "content/_text.html", FileTextPart(draft.body, stored, ""))

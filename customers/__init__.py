@@ -1,0 +1,1 @@
+"""Customers 客户, their RMs, tags, consent and holdings."""

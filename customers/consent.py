@@ -1,0 +1,42 @@
+"""A customer takes a consent 授权 back: it counts from that moment, for every channel."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from bank import audit
+from customers.models import Consent, Customer, Purpose
+
+
+async def withdraw(
+    session: AsyncSession,
+    customer: Customer,
+    *,
+    by: str,
+    now: datetime,
+    purpose: Purpose = Purpose.MARKETING,
+) -> int:
+    """End every consent in force for that purpose; how many there were, none being fine."""
+    query = (
+        select(Consent)
+        .where(
+            Consent.customer_id == customer.id,
+            Consent.purpose == purpose,
+            col(Consent.withdrawn_at).is_(None) | (col(Consent.withdrawn_at) > now),
+        )
+        .with_for_update()
+    )
+    in_force = (await session.execute(query)).scalars().all()
+    for consent in in_force:
+        consent.withdrawn_at = now
+        audit.record(
+            session,
+            "customers:consent:withdraw",
+            consent.id,
+            by=by,
+            now=now,
+            customer=str(customer.id),
+            purpose=purpose.value,
+        )
+    return len(in_force)

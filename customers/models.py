@@ -1,0 +1,120 @@
+"""Tables: customers, follow relations, tags, consents, holdings."""
+
+import enum
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from bank.database import instant, key, word
+
+
+class Stage(enum.StrEnum):
+    """Where the relation stands."""
+
+    NEW = "new"
+    FOLLOWING = "following"
+    CLOSED = "closed"
+    UNINTERESTED = "uninterested"
+    LOST = "lost"
+
+    @property
+    def label(self) -> str:
+        return STAGE_LABELS[self]
+
+
+STAGE_LABELS = {
+    Stage.NEW: "待跟进",
+    Stage.FOLLOWING: "跟进中",
+    Stage.CLOSED: "已成交",
+    Stage.UNINTERESTED: "无意向",
+    Stage.LOST: "已流失",
+}
+
+
+class FollowState(enum.StrEnum):
+    """Whether RM and customer are still connected."""
+
+    ACTIVE = "active"
+    REMOVED_BY_CUSTOMER = "removed_by_customer"
+    REMOVED_BY_RM = "removed_by_rm"
+
+
+class Purpose(enum.StrEnum):
+    """What a consent 授权 is given for."""
+
+    MARKETING = "marketing"
+    PROFILING = "profiling"
+
+
+class Customer(SQLModel, table=True):
+    """A customer 客户 of the bank; `external_userid` once bound to a WeCom contact."""
+
+    id: UUID = key()
+    bank_no: str | None = Field(default=None, unique=True)
+    external_userid: str | None = Field(default=None, unique=True)
+    name: str
+    gender: int = 0
+    born_on: date | None = None
+    mobile: str = Field(default="", description="masked, 138****1234")
+    risk_level: int | None = Field(default=None, ge=1, le=5)
+    risk_assessed_at: datetime | None = instant(default=None)
+    tier: str = ""
+    occupation: str = ""
+    stage: Stage = word(Stage, default=Stage.NEW)
+    branch_id: UUID | None = Field(default=None, foreign_key="branch.id", index=True)
+    created_at: datetime = instant()
+
+
+class Follow(SQLModel, table=True):
+    """An RM's relation with a customer 跟进关系; it decides who may see the customer."""
+
+    __table_args__ = (UniqueConstraint("staff_id", "customer_id"),)
+
+    id: UUID = key()
+    staff_id: UUID = Field(foreign_key="staff.id", index=True)
+    customer_id: UUID = Field(foreign_key="customer.id", index=True)
+    state: FollowState = word(FollowState, default=FollowState.ACTIVE)
+    added_at: datetime = instant()
+    removed_at: datetime | None = instant(default=None)
+    source: str = Field(default="", description="`state` of the contact way it came by")
+    remark: str = ""
+
+
+class CustomerTag(SQLModel, table=True):
+    """A tag 标签 on a customer, with where it comes from."""
+
+    __tablename__ = "customer_tag"
+    __table_args__ = (UniqueConstraint("customer_id", "name"),)
+
+    id: UUID = key()
+    customer_id: UUID = Field(foreign_key="customer.id", index=True)
+    name: str
+    source: str
+    tagged_at: datetime = instant()
+
+
+class Consent(SQLModel, table=True):
+    """A customer's consent 授权 for a purpose, kept with the version of the text they agreed to."""
+
+    __table_args__ = (Index("ix_consent_customer_purpose", "customer_id", "purpose"),)
+
+    id: UUID = key()
+    customer_id: UUID = Field(foreign_key="customer.id")
+    purpose: Purpose = word(Purpose)
+    channel: str
+    text_version: str
+    granted_at: datetime = instant()
+    withdrawn_at: datetime | None = instant(default=None)
+
+
+class Holding(SQLModel, table=True):
+    """What a customer holds of a product."""
+
+    id: UUID = key()
+    customer_id: UUID = Field(foreign_key="customer.id", index=True)
+    product_code: str = Field(index=True)
+    amount_cents: int = Field(sa_type=BigInteger)
+    bought_on: date
+    matures_on: date | None = None

@@ -1,0 +1,1 @@
+"""The shell of every staff page: sign-in, permissions, base template, rendering."""

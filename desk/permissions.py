@@ -1,0 +1,145 @@
+"""Who may open which door. A handler without a door is closed to everyone."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from bank.models import Role
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+EVERYONE_ON_STAFF = frozenset(Role)
+
+
+@dataclass(frozen=True)
+class Door:
+    """What it takes to enter: a role at the desk, at the sidebar, or nothing (`public`)."""
+
+    roles: frozenset[Role] = frozenset()
+    place: str = "desk"
+    public: bool = False
+    holds_transaction: bool = True
+
+
+DOORS: dict[Handler, Door] = {}
+
+
+def allow(*roles: Role, place: str = "desk") -> Callable[[Handler], Handler]:
+    """Open this page to these roles; without any, to all staff."""
+
+    def at(handler: Handler) -> Handler:
+        DOORS[handler] = Door(roles=frozenset(roles) or EVERYONE_ON_STAFF, place=place)
+        return handler
+
+    return at
+
+
+def public(handler: Handler) -> Handler:
+    """Open this address to anyone: callbacks with their own signature, sign-in, health."""
+    DOORS[handler] = Door(public=True)
+    return handler
+
+
+def streaming(handler: Handler) -> Handler:
+    """This handler stays open for long, so it takes its own short transactions."""
+    door = DOORS[handler]
+    DOORS[handler] = Door(door.roles, door.place, door.public, holds_transaction=False)
+    return handler
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the menu."""
+
+    title: str
+    path: str
+    icon: str
+    roles: frozenset[Role]
+
+
+def _entry(title: str, path: str, icon: str, *roles: Role) -> Entry:
+    return Entry(title, path, icon, frozenset(roles) or EVERYONE_ON_STAFF)
+
+
+MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    ("", (_entry("工作台", "/", "home"),)),
+    (
+        "客户中心",
+        (
+            _entry(
+                "客户列表", "/customers", "people",
+                Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ,
+            ),
+            _entry(
+                "推荐回复", "/suggestions", "chat",
+                Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ,
+            ),
+        ),
+    ),
+    (
+        "内容中心",
+        (
+            _entry(
+                "素材中心", "/content", "document",
+                Role.RM, Role.BRANCH_MANAGER, Role.EDITOR, Role.APPROVER, Role.COMPLIANCE,
+                Role.AUDITOR, Role.HQ,
+            ),
+            _entry(
+                "审批", "/review", "check",
+                Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR,
+            ),
+            _entry(
+                "产品库", "/products", "box",
+                Role.RM, Role.BRANCH_MANAGER, Role.EDITOR, Role.APPROVER, Role.COMPLIANCE,
+                Role.AUDITOR, Role.HQ,
+            ),
+            _entry(
+                "索引与匹配", "/knowledge", "search",
+                Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ,
+            ),
+        ),
+    ),
+    (
+        "触达",
+        (
+            _entry(
+                "SOP", "/sops", "flow",
+                Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ,
+            ),
+            _entry(
+                "触达记录", "/touches", "send",
+                Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ,
+            ),
+        ),
+    ),
+    (
+        "看板",
+        (
+            _entry(
+                "归因", "/attribution", "chart",
+                Role.RM, Role.BRANCH_MANAGER, Role.EDITOR, Role.COMPLIANCE, Role.AUDITOR, Role.HQ,
+            ),
+        ),
+    ),
+    (
+        "系统",
+        (
+            _entry("回调与隔离区", "/system/inbound", "inbox", Role.ADMIN, Role.AUDITOR),
+            _entry("员工与角色", "/system/staff", "key", Role.ADMIN, Role.AUDITOR),
+            _entry("操作日志", "/system/audit", "book", Role.COMPLIANCE, Role.AUDITOR),
+            _entry("组件", "/system/components", "grid", Role.ADMIN),
+        ),
+    ),
+)
+
+
+def menu_for(roles: frozenset[Role]) -> list[tuple[str, list[Entry]]]:
+    """The part of the menu these roles may open."""
+    parts = [(title, [e for e in entries if e.roles & roles]) for title, entries in MENU]
+    return [(title, entries) for title, entries in parts if entries]
+
+
+def door_of(request: web.Request) -> Door | None:
+    """The door of the page being asked for; None where nobody opened one."""
+    return DOORS.get(request.match_info.handler)

@@ -1,0 +1,111 @@
+"""Pages and fragments: a template, and one dataclass that says everything the template may show."""
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+from markupsafe import Markup
+
+from bank.calendar import local
+from desk.keys import SETTINGS
+from desk.permissions import menu_for
+from desk.signed import SIGNED
+
+HERE = Path(__file__).parent
+
+
+def set_up(app: web.Application, *packages: str) -> None:
+    """Templates of the shell and of these packages; each keeps its own under its own name."""
+    loaders = [jinja2.PackageLoader(package) for package in ("desk", *packages)]
+    environment = aiohttp_jinja2.setup(
+        app, loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"when": when, "day": day, "yuan": yuan, "percent": percent, "count": count}
+    environment.globals["icon"] = icon
+    app.router.add_static("/static/", HERE / "static", append_version=False)
+
+
+def page(
+    request: web.Request, template: str, context: object, *, status: int = 200
+) -> web.Response:
+    """A whole page inside the frame; the template reads `page`, and nothing else of ours."""
+    return aiohttp_jinja2.render_template(template, request, _frame(request, context), status=status)
+
+
+def fragment(request: web.Request, template: str, context: object) -> web.Response:
+    """A piece of a page (`_name.html`) for htmx to put in place."""
+    return aiohttp_jinja2.render_template(template, request, _frame(request, context))
+
+
+def fragment_text(request: web.Request, template: str, context: object) -> str:
+    """The same piece as text, for an event stream."""
+    return aiohttp_jinja2.render_string(template, request, _frame(request, context))
+
+
+def _frame(request: web.Request, context: object) -> dict[str, Any]:
+    who = request.get(SIGNED)
+    return {
+        "page": context,
+        "path": request.path,
+        "signed": who,
+        "menu": menu_for(who.roles) if who else [],
+        "bank_name": request.app[SETTINGS].bank_name,
+        "demo": request.app[SETTINGS].demo,
+        "flash": request.query.get("done", ""),
+    }
+
+
+def see_other(address: str) -> web.Response:
+    """Go there after a change (303)."""
+    return web.Response(status=303, headers={"Location": address})
+
+
+def error_page(request: web.Request, status: int, say: str) -> web.Response:
+    """An error in words; plain text for machines, a small page for people."""
+    if not say:
+        say = "请求没有完成，请返回上一页重试。"
+    if "text/html" not in request.headers.get("Accept", "") or request.headers.get("HX-Request"):
+        return web.Response(status=status, text=say)
+    try:
+        return page(request, "desk/error.html", {"status": status, "say": say}, status=status)
+    except (KeyError, jinja2.TemplateError):
+        return web.Response(status=status, text=say)
+
+
+def when(moment: datetime | None, form: str = "%Y-%m-%d %H:%M") -> str:
+    """A moment in Shanghai, or a dash."""
+    return local(moment).strftime(form) if moment else "—"
+
+
+def day(value: date | None) -> str:
+    """A day, or a dash."""
+    return value.isoformat() if value else "—"
+
+
+def yuan(cents: int | None, short: bool = False) -> str:
+    """Integer cents as yuan with separators; short: in 万 or 亿 where that reads better."""
+    if cents is None:
+        return "—"
+    if short and abs(cents) >= 10_000_000_000:
+        return f"{cents / 10_000_000_000:,.2f} 亿元"
+    if short and abs(cents) >= 1_000_000:
+        return f"{cents / 1_000_000:,.1f} 万元"
+    return f"{'-' if cents < 0 else ''}{abs(cents) // 100:,}.{abs(cents) % 100:02d} 元"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share between 0 and 1 as percent, or a dash."""
+    return "—" if share is None else f"{share * 100:.{digits}f}%"
+
+
+def count(number: int) -> str:
+    """A count with separators."""
+    return f"{number:,}"
+
+
+def icon(name: str) -> Markup:
+    """One symbol of the house's set (`desk/static/icons.svg`)."""
+    return Markup('<svg class="icon" aria-hidden="true"><use href="/static/icons.svg#{}"/></svg>').format(name)

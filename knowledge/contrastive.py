@@ -1,0 +1,124 @@
+"""Teaching a gram table that several wordings mean one thing; numpy only.
+
+Pairs of wordings of one meaning are drawn, at most one pair of a meaning in a batch; each wording
+has to find its partner among all partners of the batch (symmetric softmax over scaled cosines).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from knowledge.encoder import StaticEncoder, Vectors, buckets, unit
+from knowledge.grams import grams
+
+DECAY, DECAY_SQUARES, TINY = 0.9, 0.999, 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How long and how hard to train; the defaults are those measured best."""
+
+    steps: int = 200
+    batch: int = 256
+    scale: float = 20.0
+    rate: float = 0.005
+    seed: int = 20
+
+
+def fit(
+    encoder: StaticEncoder, meanings: Sequence[Sequence[str]], schedule: Schedule
+) -> StaticEncoder:
+    """The encoder after training on meanings, each a list of wordings; same seed, same table.
+
+    Meanings with fewer than two usable wordings teach nothing; without two others nothing changes.
+    """
+    texts = _Wordings.of(meanings, len(encoder.table))
+    if len(texts.meanings) < 2:
+        return encoder
+    trained = _train(encoder.table[texts.rows], texts, schedule)
+    return encoder.with_rows(texts.rows, trained)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wordings:
+    """The wordings as positions in the table rows that they touch."""
+
+    rows: NDArray[np.int64]
+    positions: list[NDArray[np.int64]]
+    meanings: list[NDArray[np.int64]]
+
+    @classmethod
+    def of(cls, meanings: Sequence[Sequence[str]], size: int) -> "_Wordings":
+        found = grams([text for wordings in meanings for text in wordings])
+        rows, local = np.unique(buckets(found.keys, size), return_inverse=True)
+        positions = np.split(local, found.offsets[1:-1])
+        groups, start = [], 0
+        for wordings in meanings:
+            numbers = np.arange(start, start + len(wordings))
+            groups.append(numbers[found.lengths[numbers] > 0])
+            start += len(wordings)
+        return cls(rows, positions, [group for group in groups if len(group) > 1])
+
+
+def _train(table: Vectors, texts: _Wordings, schedule: Schedule) -> Vectors:
+    dice = np.random.default_rng(schedule.seed)
+    table = table.copy()
+    mean, squares = np.zeros_like(table), np.zeros_like(table)
+    for step in range(1, schedule.steps + 1):
+        pairs = _draw(texts.meanings, schedule.batch, dice)
+        slope = _slope(table, [texts.positions[number] for number in pairs], schedule.scale)
+        mean *= DECAY
+        mean += (1 - DECAY) * slope
+        squares *= DECAY_SQUARES
+        squares += (1 - DECAY_SQUARES) * slope**2
+        rate = schedule.rate * np.sqrt(1 - DECAY_SQUARES**step) / (1 - DECAY**step)
+        table -= np.float32(rate) * mean / (np.sqrt(squares) + np.float32(TINY))
+    return table
+
+
+def _draw(
+    meanings: list[NDArray[np.int64]], batch: int, dice: np.random.Generator
+) -> NDArray[np.int64]:
+    """First wordings of the chosen meanings, then their partners in the same order."""
+    chosen = dice.permutation(len(meanings))[:batch]
+    pairs = [dice.choice(meanings[number], 2, replace=False) for number in chosen]
+    return np.array(pairs).T.ravel()
+
+
+def _slope(table: Vectors, texts: list[NDArray[np.int64]], scale: float) -> Vectors:
+    """The gradient of the loss at each table row."""
+    lengths = np.array([len(text) for text in texts])
+    flat = np.concatenate(texts)
+    starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    sums = np.add.reduceat(table[flat], starts, axis=0)
+    units = unit(sums)
+    half = len(texts) // 2
+    left, right = units[:half], units[half:]
+    errors = _errors(np.float32(scale) * (left @ right.T)) * np.float32(scale)
+    pulls = np.concatenate([errors @ right, errors.T @ left])
+    pulls -= np.sum(pulls * units, axis=1, keepdims=True) * units
+    pulls /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), TINY)
+    return _spread(pulls, flat, np.repeat(np.arange(len(texts)), lengths), len(table))
+
+
+def _errors(logits: Vectors) -> Vectors:
+    """Probability given to each pair minus what it should be, both directions averaged."""
+    rows = np.exp(logits - logits.max(axis=1, keepdims=True))
+    columns = np.exp(logits - logits.max(axis=0, keepdims=True))
+    rows /= rows.sum(axis=1, keepdims=True)
+    columns /= columns.sum(axis=0, keepdims=True)
+    errors: Vectors = (rows + columns) / 2 - np.eye(len(logits), dtype=np.float32)
+    return errors / np.float32(len(logits))
+
+
+def _spread(
+    pulls: Vectors, flat: NDArray[np.int64], owners: NDArray[np.int64], size: int
+) -> Vectors:
+    """Each text's pull added to every row that it uses."""
+    order = np.argsort(flat, kind="stable")
+    touched, starts = np.unique(flat[order], return_index=True)
+    slope = np.zeros((size, pulls.shape[1]), dtype=np.float32)
+    slope[touched] = np.add.reduceat(pulls[owners[order]], starts, axis=0)
+    return slope

@@ -1,0 +1,109 @@
+"""The index as a projection of the library: caught up from a cursor, rebuilt from nothing.
+
+Every process keeps its own copy in memory; what it shows is checked again in the database, so a
+copy that lags can hide a new material for a moment but never show a withdrawn one.
+"""
+
+import asyncio
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from content import library
+from content.models import LibraryChange
+from knowledge.encoder import Encoder
+from knowledge.hybrid import Entry, HybridIndex
+from knowledge.models import IndexState
+from knowledge.snapshot import Document, Role
+
+log = structlog.get_logger("knowledge")
+
+BELL = "library"
+AT_ONCE = 500
+
+
+class LibraryIndex:
+    """The searchable copy of the library in this process, and how far it has caught up."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self.hybrid = HybridIndex(encoder)
+        self.seq = 0
+        self._held: set[UUID] = set()
+        self._turn = asyncio.Lock()
+
+    async def catch_up(self, session: AsyncSession, now: datetime) -> int:
+        """Take in what changed in the library since last time; returns how many changes."""
+        async with self._turn:
+            taken = 0
+            while changes := await library.changes_since(session, self.seq, AT_ONCE):
+                await self._take_in(session, changes)
+                self.seq = changes[-1].seq or self.seq
+                taken += len(changes)
+            if taken:
+                await self._note(session, now)
+                log.info("index_caught_up", seq=self.seq, changes=taken)
+            return taken
+
+    async def learn(self) -> None:
+        """Fit to the library's example questions; takes seconds, searches go on meanwhile."""
+        async with self._turn:
+            await asyncio.to_thread(self.hybrid.fit)
+
+    async def _take_in(self, session: AsyncSession, changes: list[LibraryChange]) -> None:
+        # Of several changes to a version only the last one counts.
+        live_now = {change.version_id: change.live for change in changes}
+        live = await library.documents(session, [v for v, is_live in live_now.items() if is_live])
+        gone = [v for v, is_live in live_now.items() if not is_live]
+        await asyncio.to_thread(self._replace, live, gone)
+
+    def _replace(self, live: list[library.LibraryDocument], gone: list[UUID]) -> None:
+        entries: dict[Document, list[Entry]] = {version_id: [] for version_id in gone}
+        entries |= {document.version_id: entries_of(document) for document in live}
+        self.hybrid.replace_documents(entries)
+        self._held = (self._held - set(gone)) | {document.version_id for document in live}
+
+    def holds(self, version_id: UUID) -> bool:
+        """Whether a search here can find that version."""
+        return version_id in self._held
+
+    async def _note(self, session: AsyncSession, now: datetime) -> None:
+        facts = {
+            "seq": self.seq,
+            "generation": self.hybrid.generation,
+            "documents": len(self.hybrid),
+            "caught_up_at": now,
+        }
+        row = insert(IndexState).values(name="library", **facts)
+        await session.execute(row.on_conflict_do_update(index_elements=["name"], set_=facts))
+
+
+def entries_of(document: library.LibraryDocument) -> list[Entry]:
+    """The rows of a document that can be found: its title, its passages, its example questions."""
+    if document.valid_from is None or document.valid_until is None:
+        raise ValueError(f"version {document.version_id} is live without a validity")
+    texts: list[tuple[Role, int, str]] = [("title", 0, document.title)]
+    texts += [("passage", passage.position, passage.text) for passage in document.passages]
+    texts += [("question", i, question) for i, question in enumerate(document.questions)]
+    return [
+        Entry(
+            key=0,
+            document=document.version_id,
+            role=role,
+            position=position,
+            text=text,
+            valid_from=document.valid_from,
+            valid_until=document.valid_until,
+            channels=frozenset(document.channels),
+            branches=None if document.branch_ids is None else frozenset(document.branch_ids),
+            risk=document.risk,
+        )
+        for role, position, text in texts
+    ]
+
+
+LIBRARY_INDEX = web.AppKey("LIBRARY_INDEX", LibraryIndex)

@@ -1,0 +1,87 @@
+"""Tables: suggestions with everything needed to replay them, and how far the index has caught up."""
+
+import enum
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from bank.database import instant, key, word
+
+
+class SuggestionState(enum.StrEnum):
+    """What became of a suggestion; only `knowledge/suggestions.py` writes it."""
+
+    OFFERED = "offered"
+    NO_MATCH = "no_match"
+    BLOCKED = "blocked"
+    SENT = "sent"
+    EDITED = "edited"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+
+    @property
+    def label(self) -> str:
+        return {
+            "offered": "待处理",
+            "no_match": "库中无合适素材",
+            "blocked": "合规未通过",
+            "sent": "已发送",
+            "edited": "修改后发送",
+            "rejected": "不合适",
+            "withdrawn": "引用素材已下线",
+        }[self]
+
+
+def _json(**options: Any) -> Any:
+    return Field(sa_column=Column(JSONB, nullable=False), **options)
+
+
+class Suggestion(SQLModel, table=True):
+    """A suggestion 推荐回复 for one question of one customer, offered to one RM."""
+
+    __table_args__ = (
+        UniqueConstraint("question_key", "variant"),
+        Index("ix_suggestion_staff_customer", "staff_id", "customer_id", "created_at"),
+    )
+
+    id: UUID = key()
+    question_key: str = Field(description="`message:<id>` or `typed:<uuid>`: what it answers, once")
+    variant: int = Field(default=0, description="0 first, 1 after 换一条, …")
+    customer_id: UUID = Field(foreign_key="customer.id", index=True)
+    staff_id: UUID = Field(foreign_key="staff.id")
+    channel: str
+    question: str = Field(description="as asked, personal data masked")
+    created_at: datetime = instant(index=True)
+    state: SuggestionState = word(SuggestionState, default=SuggestionState.OFFERED)
+    tier: str = Field(description="answer, candidates or none")
+    confidence: float
+    draft: str
+    citations: list[dict[str, Any]] = _json(
+        default_factory=list
+    )  # sentence → version, material, passage, title, quoted text
+    candidates: list[dict[str, Any]] = _json(default_factory=list)
+    filters: dict[str, Any] = _json(default_factory=dict)
+    verdict: dict[str, Any] = _json(default_factory=dict)
+    reasons: list[str] = _json(default_factory=list)
+    writer: str
+    generation: str = Field(description="generation of the index that answered")
+    version_id: UUID | None = Field(default=None, foreign_key="version.id", index=True)
+    sent_text: str = ""
+    reject_reason: str = ""
+    decided_at: datetime | None = instant(default=None)
+
+
+class IndexState(SQLModel, table=True):
+    """How far this projection of the library has been built."""
+
+    __tablename__ = "index_state"
+
+    name: str = Field(primary_key=True)
+    seq: int = Field(sa_type=BigInteger)
+    generation: str
+    documents: int
+    caught_up_at: datetime = instant()

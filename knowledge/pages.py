@@ -1,0 +1,259 @@
+"""推荐回复 and 索引与匹配: what was suggested and why, what is searchable, and a box to try a search."""
+
+import asyncio
+from dataclasses import dataclass
+from uuid import UUID
+
+from aiohttp import web
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+from sqlmodel.sql.expression import Select, SelectOfScalar
+
+from bank.models import Role, Staff
+from content import library
+from content.models import Material, Version
+from customers.book import visible
+from customers.models import Customer
+from desk.permissions import allow
+from desk.render import fragment, page
+from desk.signed import now_of, session_of, signed
+from knowledge.hybrid import Audience, Found
+from knowledge.indexing import LIBRARY_INDEX
+from knowledge.models import Suggestion, SuggestionState
+from wecom.channels import Channel
+
+routes = web.RouteTableDef()
+
+PAGE = 20
+SEES_SUGGESTIONS = (Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
+SEES_INDEX = (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
+
+
+@dataclass(frozen=True)
+class SuggestionRow:
+    """A line of the list."""
+
+    suggestion: Suggestion
+    customer: str
+    rm: str
+
+
+@dataclass(frozen=True)
+class SuggestionList:
+    """`/suggestions`: what was suggested to whom, within one's own customers."""
+
+    rows: list[SuggestionRow]
+    state: str
+    material: str  # title, when filtered by material
+    query: str
+    total: int
+    number: int
+    pages: int
+    states: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """`/suggestions/{id}`: why it was what it was."""
+
+    suggestion: Suggestion
+    customer: str
+    rm: str
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One hit of a trial search."""
+
+    document: library.LibraryDocument
+    score: float
+    lexical: float
+    dense: float
+    matched_text: str
+
+
+@dataclass(frozen=True)
+class IndexPage:
+    """`/knowledge`: how far the index has caught up, gaps in the library, a trial search."""
+
+    seq: int
+    newest: int
+    generation: str
+    documents: int
+    encoder: str
+    text: str
+    risk: int
+    tier: str
+    confidence: float
+    hits: list[Tried]
+    gaps: list[Suggestion]
+
+
+@dataclass(frozen=True)
+class MaterialUse:
+    """Fragment for a material's page: searchable or not, suggested and sent how often."""
+
+    material_id: UUID
+    searchable: bool
+    suggested: int
+    sent: int
+    rejected: int
+
+
+@routes.get("/suggestions")
+@allow(*SEES_SUGGESTIONS)
+async def suggestion_list(request: web.Request) -> web.Response:
+    """Suggestions for the customers one may see, newest first."""
+    session, query = session_of(request), _wanted(request)
+    total = (await session.execute(select(func.count()).select_from(query.subquery()))).scalar_one()
+    number = max(1, int(request.query.get("page", "1") or 1))
+    newest = query.order_by(col(Suggestion.created_at).desc()).limit(PAGE).offset((number - 1) * PAGE)
+    found = [SuggestionRow(s, name, rm) for s, name, rm in (await session.execute(newest)).tuples()]
+    state, material = request.query.get("state", ""), request.query.get("material", "")
+    kept = "&".join(f"{k}={v}" for k, v in (("state", state), ("material", material)) if v)
+    states = [("", "全部状态")] + [(s.value, s.label) for s in SuggestionState]
+    title = await _title(session, material)
+    pages = max(1, -(-total // PAGE))
+    context = SuggestionList(found, state, title, kept, total, number, pages, states)
+    return page(request, "knowledge/suggestions.html", context)
+
+
+def _wanted(request: web.Request) -> Select[Suggestion, str, str]:
+    query = (
+        select(Suggestion, col(Customer.name), col(Staff.name))
+        .join(Customer, col(Customer.id) == col(Suggestion.customer_id))
+        .join(Staff, col(Staff.id) == col(Suggestion.staff_id))
+        .where(visible(signed(request)))
+    )
+    state, material = request.query.get("state", ""), request.query.get("material", "")
+    if state in list(SuggestionState):
+        query = query.where(Suggestion.state == SuggestionState(state))
+    if material_id := _uuid(material):
+        query = query.where(col(Suggestion.version_id).in_(_versions(material_id)))
+    return query
+
+
+def _versions(material_id: UUID) -> SelectOfScalar[UUID]:
+    return select(Version.id).where(Version.material_id == material_id)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+async def _title(session: AsyncSession, material: str) -> str:
+    material_id = _uuid(material)
+    found = await session.get(Material, material_id) if material_id else None
+    return found.title if found else ""
+
+
+@dataclass(frozen=True)
+class OfCustomer:
+    """Fragment for a customer's page: what was suggested for them."""
+
+    customer_id: UUID
+    rows: list[SuggestionRow]
+
+
+@routes.get("/suggestions/customer/{id}")
+@allow(*SEES_SUGGESTIONS)
+async def of_customer(request: web.Request) -> web.Response:
+    """The newest suggestions for one customer."""
+    session, customer_id = session_of(request), _uuid(request.match_info["id"])
+    query = _wanted(request).where(Suggestion.customer_id == customer_id)
+    newest = query.order_by(col(Suggestion.created_at).desc()).limit(PAGE)
+    rows = [SuggestionRow(*row) for row in (await session.execute(newest)).tuples()]
+    if customer_id is None:
+        raise web.HTTPNotFound
+    return fragment(request, "knowledge/_of_customer.html", OfCustomer(customer_id, rows))
+
+
+@routes.get("/suggestions/{id}")
+@allow(*SEES_SUGGESTIONS)
+async def replay(request: web.Request) -> web.Response:
+    """Candidates, what each filter did, scores, draft, findings, what the RM did."""
+    session, wanted = session_of(request), _uuid(request.match_info["id"])
+    query = (
+        select(Suggestion, Customer.name, Staff.name)
+        .join(Customer, col(Customer.id) == col(Suggestion.customer_id))
+        .join(Staff, col(Staff.id) == col(Suggestion.staff_id))
+        .where(Suggestion.id == wanted, visible(signed(request)))
+    )
+    found = (await session.execute(query)).one_or_none()
+    if found is None:
+        raise web.HTTPNotFound
+    return page(request, "knowledge/replay.html", Replay(*found))
+
+
+@routes.get("/knowledge")
+@allow(*SEES_INDEX)
+async def index_page(request: web.Request) -> web.Response:
+    """How far the index is, what it could not answer, and what it finds for a sentence."""
+    session, index = session_of(request), request.app[LIBRARY_INDEX]
+    text = request.query.get("q", "").strip()[:500]
+    risk = int(request.query.get("risk", "5")) if request.query.get("risk", "5").isdigit() else 5
+    found, hits = await _try(request, text, risk) if text else (None, [])
+    context = IndexPage(
+        seq=index.seq,
+        newest=await library.newest_seq(session),
+        generation=index.hybrid.generation,
+        documents=len(index.hybrid),
+        encoder=index.encoder.name,
+        text=text,
+        risk=risk,
+        tier=found.tier if found else "",
+        confidence=found.confidence if found else 0.0,
+        hits=hits,
+        gaps=await _gaps(session),
+    )
+    return page(request, "knowledge/index.html", context)
+
+
+async def _try(request: web.Request, text: str, risk: int) -> tuple[Found, list[Tried]]:
+    session, now = session_of(request), now_of(request)
+    audience = Audience(now, Channel.SINGLE_CHAT.value, None, risk)
+    found = await asyncio.to_thread(request.app[LIBRARY_INDEX].hybrid.search, text, audience, 10)
+    ids = [version_id for hit in found.hits if isinstance(version_id := hit.document, UUID)]
+    documents = {d.version_id: d for d in await library.documents(session, ids)}
+    hits = [
+        Tried(documents[version_id], h.score, h.lexical, h.dense, h.matched_text)
+        for h, version_id in zip(found.hits, ids, strict=True)
+        if version_id in documents
+    ]
+    return found, hits
+
+
+async def _gaps(session: AsyncSession) -> list[Suggestion]:
+    """The newest questions the library had no answer to (already masked)."""
+    query = select(Suggestion).where(Suggestion.state == SuggestionState.NO_MATCH)
+    newest = query.order_by(col(Suggestion.created_at).desc()).limit(20)
+    return list((await session.execute(newest)).scalars())
+
+
+@routes.get("/knowledge/material/{id}")
+@allow()
+async def material_use(request: web.Request) -> web.Response:
+    """Whether a material can be found here and now, and how it has been used."""
+    session, material_id = session_of(request), _uuid(request.match_info["id"])
+    if material_id is None:
+        raise web.HTTPNotFound
+    live = await library.live_version_of(session, material_id, now_of(request))
+    states = (
+        select(Suggestion.state, func.count())
+        .where(col(Suggestion.version_id).in_(_versions(material_id)))
+        .group_by(col(Suggestion.state))
+    )
+    counts = dict((await session.execute(states)).tuples().all())
+    sent = counts.get(SuggestionState.SENT, 0) + counts.get(SuggestionState.EDITED, 0)
+    context = MaterialUse(
+        material_id,
+        live is not None and request.app[LIBRARY_INDEX].holds(live.id),
+        sum(counts.values()),
+        sent,
+        counts.get(SuggestionState.REJECTED, 0),
+    )
+    return fragment(request, "knowledge/_material_use.html", context)

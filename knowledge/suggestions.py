@@ -1,0 +1,500 @@
+"""Suggested replies: the one verb `suggest`, and what the RM makes of its outcome.
+
+The only writer of a suggestion's state. A suggestion keeps everything that led to it: the
+candidates, what each filter did, scores, draft, findings and what the RM did with it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from attribution import touchpoints
+from attribution.models import TouchpointKind
+from bank import audit
+from bank.database import ring
+from compliance import citations, disclosures
+from compliance.guard import checked
+from compliance.masking import mask
+from compliance.verdict import Level, Verdict
+from compliance.verdict import Role as Speaker
+from content import library, products
+from customers.book import CustomerFacts
+from knowledge.hybrid import Audience, Hit
+from knowledge.indexing import LibraryIndex
+from knowledge.matching import Candidate, Match, rank
+from knowledge.models import Suggestion, SuggestionState
+from knowledge.writer import Draft, Source, Writer, quote
+from wecom.channels import Channel
+
+log = structlog.get_logger("knowledge")
+
+BELL = "suggestion"
+CANDIDATES = 8
+SOURCES = 3
+OPEN = (SuggestionState.OFFERED, SuggestionState.NO_MATCH, SuggestionState.BLOCKED)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a customer asked one RM; `key` makes sure it is answered once."""
+
+    key: str
+    text: str
+    staff_id: UUID
+    channel: Channel = Channel.SINGLE_CHAT
+    variant: int = 0
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why a suggestion may not be sent now, in words for the RM."""
+
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """The exact text that may be sent now."""
+
+    text: str
+
+
+async def suggest(
+    session: AsyncSession,
+    question: Question,
+    facts: CustomerFacts,
+    *,
+    index: LibraryIndex,
+    writer: Writer,
+    now: datetime,
+) -> Suggestion:
+    """Find, word, check and store a reply to a question; what cannot be said is stored too."""
+    masked = mask(question.text).text
+    audience = Audience(now, question.channel.value, facts.branch_id, facts.risk_ceiling)
+    found = await asyncio.to_thread(index.hybrid.search, masked, audience, CANDIDATES)
+    live, documents = await _still_live(session, found.hits, audience)
+    turned_down = await _turned_down(session, facts.customer_id, question)
+    matches = rank(_candidates(live, documents), held=facts.held_products, turned_down=turned_down)
+    matches = await _without_used(session, question, matches)
+    suggestion = _blank(question, facts, masked, index, found.tier, found.confidence, now)
+    suggestion.filters = _filters(audience, found.hits, live)
+    suggestion.candidates = [_shown(match) for match in matches]
+    if found.tier == "none" or not matches:
+        suggestion.state, suggestion.tier = SuggestionState.NO_MATCH, "none"
+    else:
+        await _word(session, suggestion, masked, matches, documents, writer)
+    session.add(suggestion)
+    await session.flush()
+    await ring(session, BELL, f"{facts.customer_id}:{question.staff_id}")
+    log.info("suggested", suggestion=str(suggestion.id), state=suggestion.state.value, tier=found.tier)
+    return suggestion
+
+
+async def _still_live(
+    session: AsyncSession, hits: Sequence[Hit], audience: Audience
+) -> tuple[list[Hit], dict[UUID, library.LibraryDocument]]:
+    """Ask the database again: the index may lag behind a withdrawal."""
+    ids = [_version(hit) for hit in hits]
+    live = await library.only_live(
+        session,
+        ids,
+        now=audience.now,
+        channel=audience.channel,
+        branch_id=audience.branch,
+        risk_ceiling=audience.risk_ceiling,
+    )
+    documents = {d.version_id: d for d in await library.documents(session, list(live))}
+    return [hit for hit in hits if _version(hit) in documents], documents
+
+
+def _version(hit: Hit) -> UUID:
+    return hit.document if isinstance(hit.document, UUID) else UUID(hit.document)
+
+
+async def _turned_down(
+    session: AsyncSession, customer_id: UUID, question: Question
+) -> frozenset[UUID]:
+    query = select(Suggestion.version_id).where(
+        Suggestion.customer_id == customer_id,
+        Suggestion.staff_id == question.staff_id,
+        Suggestion.state == SuggestionState.REJECTED,
+        col(Suggestion.version_id).is_not(None),
+    )
+    return frozenset(v for v in (await session.execute(query)).scalars() if v)
+
+
+async def _without_used(
+    session: AsyncSession, question: Question, matches: list[Match]
+) -> list[Match]:
+    """换一条: leave out what earlier variants of the same answer were made of."""
+    if question.variant == 0:
+        return matches
+    query = select(Suggestion.version_id).where(Suggestion.question_key == question.key)
+    used = set((await session.execute(query)).scalars())
+    return [match for match in matches if match.candidate.version_id not in used]
+
+
+def _candidates(
+    hits: Sequence[Hit], documents: dict[UUID, library.LibraryDocument]
+) -> list[Candidate]:
+    return [_candidate(hit, documents[_version(hit)]) for hit in hits]
+
+
+def _candidate(hit: Hit, document: library.LibraryDocument) -> Candidate:
+    return Candidate(
+        version_id=document.version_id,
+        material_id=document.material_id,
+        title=document.title,
+        kind=str(document.kind),
+        score=hit.score,
+        lexical=hit.lexical,
+        dense=hit.dense,
+        matched_text=hit.matched_text,
+        matched_role=hit.best_role,
+        passage_position=hit.passage_position or 0,
+        risk=document.risk,
+        product_codes=frozenset(document.product_codes),
+    )
+
+
+def _blank(
+    question: Question,
+    facts: CustomerFacts,
+    masked: str,
+    index: LibraryIndex,
+    tier: str,
+    confidence: float,
+    now: datetime,
+) -> Suggestion:
+    return Suggestion(
+        question_key=question.key,
+        variant=question.variant,
+        customer_id=facts.customer_id,
+        staff_id=question.staff_id,
+        channel=question.channel.value,
+        question=masked,
+        created_at=now,
+        tier=tier,
+        confidence=confidence,
+        draft="",
+        writer="",
+        generation=index.hybrid.generation,
+    )
+
+
+def _filters(audience: Audience, found: Sequence[Hit], live: Sequence[Hit]) -> dict[str, Any]:
+    return {
+        "channel": audience.channel,
+        "branch": str(audience.branch) if audience.branch else None,
+        "risk_ceiling": audience.risk_ceiling,
+        "at": audience.now.isoformat(),
+        "found": len(found),
+        "live": len(live),
+    }
+
+
+def _shown(match: Match) -> dict[str, Any]:
+    candidate = asdict(match.candidate)
+    kept = {name: candidate[name] for name in ("title", "kind", "matched_text", "risk")}
+    scores = {name: round(candidate[name], 4) for name in ("lexical", "dense")}
+    ids = {"version_id": str(match.candidate.version_id), "score": round(match.score, 4)}
+    return kept | scores | ids | {"reasons": list(match.reasons)}
+
+
+async def _word(
+    session: AsyncSession,
+    suggestion: Suggestion,
+    question: str,
+    matches: Sequence[Match],
+    documents: dict[UUID, library.LibraryDocument],
+    writer: Writer,
+) -> None:
+    """Draft from the best passages; a draft the rules refuse gives way to the quoted passage."""
+    sources = [source_of(m.candidate, documents[m.candidate.version_id]) for m in matches[:SOURCES]]
+    draft = await writer.draft(question, sources)
+    verdict, reasons = judge(draft)
+    if reasons and draft.writer != "quoting":
+        draft = quote(sources)
+        verdict, reasons = judge(draft)
+    best = documents[draft.sentences[0].source.version_id]
+    suggestion.draft = await with_reminder(session, draft.text, best)
+    suggestion.citations = [_citation(s.text, s.source) for s in draft.sentences]
+    suggestion.verdict = _stored(verdict)
+    suggestion.writer = draft.writer
+    suggestion.version_id = best.version_id
+    suggestion.reasons = [*matches[0].reasons, *reasons]
+    suggestion.state = SuggestionState.BLOCKED if reasons else SuggestionState.OFFERED
+
+
+def source_of(candidate: Candidate, document: library.LibraryDocument) -> Source:
+    """The passage of a document that answers best."""
+    positions = {p.position: p for p in document.passages}
+    return _source(document, positions.get(candidate.passage_position) or document.passages[0])
+
+
+def _source(document: library.LibraryDocument, passage: library.PassageText) -> Source:
+    return Source(
+        passage_id=f"{document.version_id}#{passage.position}",
+        version_id=document.version_id,
+        material_id=document.material_id,
+        title=document.title,
+        number=document.number,
+        position=passage.position,
+        text=passage.text,
+    )
+
+
+def judge(draft: Draft) -> tuple[Verdict, tuple[str, ...]]:
+    """What the rules say of a draft: wording, and every number found in a cited passage."""
+    verdict = checked(draft.text, Speaker.RM)
+    reasons = _blocked_by(verdict)
+    cited = [sentence.source.text for sentence in draft.sentences]
+    if not cited:
+        reasons.append("没有引用任何已审批段落")
+    for start, end in citations.untraceable_numbers(draft.text, cited):
+        reasons.append(f"数字“{draft.text[start:end]}”在引用段落中找不到出处")
+    return verdict, tuple(reasons)
+
+
+async def with_reminder(
+    session: AsyncSession, text: str, document: library.LibraryDocument
+) -> str:
+    """The text with the statutory reminder of the products it speaks of (C-17)."""
+    return disclosures.append(text, await products.of_material(session, document.material_id))
+
+
+def _blocked_by(verdict: Verdict) -> list[str]:
+    """Why a text may not go; what only warns is left to the RM, who reads before sending."""
+    if verdict.level is not Level.BLOCK:
+        return []
+    return [finding.reason for finding in verdict.findings]
+
+
+def _citation(text: str, source: Source) -> dict[str, Any]:
+    return {
+        "text": text,
+        "version_id": str(source.version_id),
+        "material_id": str(source.material_id),
+        "title": source.title,
+        "number": source.number,
+        "position": source.position,
+        "passage": source.text,
+    }
+
+
+def _stored(verdict: Verdict) -> dict[str, Any]:
+    findings = [
+        {"category": str(f.category), "reason": f.reason, "rule": f.rule} for f in verdict.findings
+    ]
+    return {"level": verdict.level.value, "findings": findings}
+
+
+async def clear(
+    session: AsyncSession,
+    suggestion: Suggestion,
+    text: str,
+    facts: CustomerFacts,
+    now: datetime,
+) -> Cleared | Refused:
+    """May the RM send this text now? Liveness, suitability and wording are asked again."""
+    if suggestion.state is not SuggestionState.OFFERED or suggestion.version_id is None:
+        return Refused((f"这条推荐当前状态为“{suggestion.state.label}”，不能发送。",))
+    live = await library.only_live(
+        session,
+        [suggestion.version_id],
+        now=now,
+        channel=suggestion.channel,
+        branch_id=facts.branch_id,
+        risk_ceiling=facts.risk_ceiling,
+    )
+    if not live:
+        suggestion.state, suggestion.decided_at = SuggestionState.WITHDRAWN, now
+        await ring(session, BELL, f"{suggestion.customer_id}:{suggestion.staff_id}")
+        return Refused(("引用的素材已下线、过期或不再适合该客户，请换一条。",))
+    [document] = await library.documents(session, [suggestion.version_id])
+    text = await with_reminder(session, text.strip(), document)
+    reasons = _objections(text, suggestion, document)
+    if reasons:
+        return Refused(tuple(reasons))
+    suggestion.sent_text = text
+    return Cleared(text)
+
+
+def _objections(
+    text: str, suggestion: Suggestion, document: library.LibraryDocument
+) -> list[str]:
+    """What stands against an edited text; the untouched draft has been judged already."""
+    if not text:
+        return ["回复内容不能为空。"]
+    reasons = _blocked_by(checked(text, Speaker.RM))
+    known = [c["passage"] for c in suggestion.citations] + [suggestion.draft]
+    known += [passage.text for passage in document.passages]
+    for start, end in citations.untraceable_numbers(text, known):
+        reasons.append(f"数字“{text[start:end]}”在引用素材中找不到出处，请删除或改回原文。")
+    return reasons
+
+
+async def mark_sent(
+    session: AsyncSession, suggestion: Suggestion, *, by: str, now: datetime
+) -> None:
+    """The RM sent it: the customer has really seen this content."""
+    if suggestion.state is not SuggestionState.OFFERED or not suggestion.sent_text:
+        return
+    edited = suggestion.sent_text != suggestion.draft
+    suggestion.state = SuggestionState.EDITED if edited else SuggestionState.SENT
+    suggestion.decided_at = now
+    await touchpoints.record(
+        session,
+        touchpoints.Seen(
+            customer_id=suggestion.customer_id,
+            staff_id=suggestion.staff_id,
+            kind=TouchpointKind.REPLY_SENT,
+            channel=suggestion.channel,
+            at=now,
+            source="suggestion",
+            source_id=str(suggestion.id),
+            version_id=suggestion.version_id,
+        ),
+    )
+    audit.record(
+        session, "knowledge:suggestion:send", suggestion.id, by=by, now=now, edited=edited
+    )
+    await ring(session, BELL, f"{suggestion.customer_id}:{suggestion.staff_id}")
+
+
+async def reject(
+    session: AsyncSession, suggestion: Suggestion, reason: str, *, by: str, now: datetime
+) -> Refused | None:
+    """The RM says it does not fit, and why."""
+    if suggestion.state not in OPEN:
+        return Refused((f"这条推荐当前状态为“{suggestion.state.label}”。",))
+    if not reason.strip():
+        return Refused(("请选择不合适的原因。",))
+    suggestion.state, suggestion.decided_at = SuggestionState.REJECTED, now
+    suggestion.reject_reason = reason.strip()
+    audit.record(
+        session, "knowledge:suggestion:reject", suggestion.id, by=by, now=now, reason=reason
+    )
+    await ring(session, BELL, f"{suggestion.customer_id}:{suggestion.staff_id}")
+    return None
+
+
+async def recognise_sent(
+    session: AsyncSession, staff_id: UUID, customer_id: UUID, text: str, now: datetime
+) -> None:
+    """The archive shows a cleared text in the chat: sent, even if the browser never told us."""
+    query = select(Suggestion).where(
+        Suggestion.staff_id == staff_id,
+        Suggestion.customer_id == customer_id,
+        Suggestion.state == SuggestionState.OFFERED,
+        Suggestion.sent_text == text,
+    )
+    for suggestion in (await session.execute(query.with_for_update())).scalars():
+        await mark_sent(session, suggestion, by=audit.SYSTEM, now=now)
+
+
+async def open_for(
+    session: AsyncSession, staff_id: UUID, customer_id: UUID, limit: int = 5
+) -> list[Suggestion]:
+    """The newest suggestions for this RM and customer."""
+    query = select(Suggestion).where(
+        Suggestion.staff_id == staff_id, Suggestion.customer_id == customer_id
+    )
+    newest = query.order_by(col(Suggestion.created_at).desc(), col(Suggestion.variant).desc())
+    return list((await session.execute(newest.limit(limit))).scalars())
+
+
+async def find(
+    session: AsyncSession,
+    query: str,
+    facts: CustomerFacts,
+    channel: Channel,
+    index: LibraryIndex,
+    now: datetime,
+    limit: int,
+) -> list[library.LibraryDocument]:
+    """Live material for a search box, best first, under the same filters as suggestions."""
+    audience = Audience(now, channel.value, facts.branch_id, facts.risk_ceiling)
+    found = await asyncio.to_thread(index.hybrid.search, mask(query).text, audience, limit)
+    live, documents = await _still_live(session, found.hits, audience)
+    return [documents[_version(hit)] for hit in live]
+
+
+async def pick(
+    session: AsyncSession,
+    version_id: UUID,
+    question: Question,
+    facts: CustomerFacts,
+    now: datetime,
+    generation: str,
+) -> Suggestion | Refused:
+    """The RM chose a material by hand: a suggestion like any other, quoted and judged."""
+    audience = Audience(now, question.channel.value, facts.branch_id, facts.risk_ceiling)
+    live = await library.only_live(
+        session,
+        [version_id],
+        now=now,
+        channel=audience.channel,
+        branch_id=audience.branch,
+        risk_ceiling=audience.risk_ceiling,
+    )
+    if not live:
+        return Refused(("这份素材已下线、过期或不适合该客户。",))
+    [document] = await library.documents(session, [version_id])
+    suggestion = _quoted(question, facts, document, now, generation)
+    suggestion.draft = await with_reminder(session, suggestion.draft, document)
+    session.add(suggestion)
+    await session.flush()
+    await ring(session, BELL, f"{facts.customer_id}:{question.staff_id}")
+    return suggestion
+
+
+def _quoted(
+    question: Question,
+    facts: CustomerFacts,
+    document: library.LibraryDocument,
+    now: datetime,
+    generation: str,
+) -> Suggestion:
+    draft = quote([_source(document, document.passages[0])])
+    verdict, reasons = judge(draft)
+    return Suggestion(
+        question_key=question.key,
+        customer_id=facts.customer_id,
+        staff_id=question.staff_id,
+        channel=question.channel.value,
+        question=question.text,
+        created_at=now,
+        state=SuggestionState.BLOCKED if reasons else SuggestionState.OFFERED,
+        tier="picked",
+        confidence=1.0,
+        draft=draft.text,
+        citations=[_citation(s.text, s.source) for s in draft.sentences],
+        verdict=_stored(verdict),
+        reasons=["客户经理从素材库选用", *reasons],
+        writer="quoting",
+        generation=generation,
+        version_id=document.version_id,
+    )
+
+
+async def next_variant(session: AsyncSession, suggestion: Suggestion) -> Question:
+    """换一条: the same question, answered from other material."""
+    query = select(col(Suggestion.variant)).where(
+        Suggestion.question_key == suggestion.question_key
+    )
+    highest = max((await session.execute(query)).scalars())
+    question = Question(
+        key=suggestion.question_key,
+        text=suggestion.question,
+        staff_id=suggestion.staff_id,
+        channel=Channel(suggestion.channel),
+    )
+    return replace(question, variant=highest + 1)

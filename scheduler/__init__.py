@@ -1,0 +1,1 @@
+"""SOP touch sequences: enrolment, plan, gates, sending, results, the clock."""

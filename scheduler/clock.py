@@ -1,0 +1,130 @@
+"""The clock: the only file that knows apscheduler. It holds a handful of ticks, never a touch.
+
+Every process runs the ticks; a lock of the database lets one of them at a time do each work, the
+others skip. Sending and reconciling share theirs: what is being called is never looked up.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from bank.database import Sessions
+from bank.settings import Settings
+from content import review
+from scheduler import reconciling, results, sending, triggers
+from wecom.client import WeComClient
+
+log = structlog.get_logger("scheduler")
+
+Tick = Callable[[Sessions, WeComClient, Settings, datetime], Awaitable[object]]
+
+
+async def send(
+    sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime
+) -> sending.Sent:
+    """Hand what is due to its RMs."""
+    return await sending.send_due(sessions, wecom, settings, now)
+
+
+async def reconcile(
+    sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime
+) -> reconciling.Reconciled:
+    """Look up the tasks whose outcome nobody knows."""
+    return await reconciling.reconcile(sessions, wecom, now)
+
+
+async def collect(
+    sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime
+) -> results.Collected:
+    """Ask what became of the tasks RMs have."""
+    return await results.collect(sessions, wecom, now)
+
+
+async def expire(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> int:
+    """End material whose validity is over."""
+    async with sessions.begin() as session:
+        return len(await review.expire_due(session, now))
+
+
+async def enrol(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> int:
+    """Enter customers whose date has come near."""
+    async with sessions.begin() as session:
+        return await triggers.enrol_by_date(session, now)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A tick, how often it runs, and the work only one process does at a time."""
+
+    tick: Tick
+    seconds: int
+    work: str
+
+
+JOBS = (
+    Job(send, 5, "sending"),
+    Job(collect, 5, "results"),
+    Job(reconcile, 30, "sending"),
+    Job(expire, 30, "expiry"),
+    # Dates move once a day; asking every hour catches up after any outage.
+    Job(enrol, 3600, "dates"),
+)
+
+
+async def run(
+    job: Job, sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime
+) -> bool:
+    """Run one tick unless another process is at the same work; whether it ran."""
+    async with sessions.begin() as leader:
+        if not await sending.alone(leader, f"scheduler.{job.work}"):
+            return False
+        await job.tick(sessions, wecom, settings, now)
+        return True
+
+
+class Clockwork:
+    """The ticks of this process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sessions: Sessions,
+        wecom: WeComClient,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._wecom = wecom
+        self._now = now
+        self._scheduler = AsyncIOScheduler(timezone=settings.timezone)
+
+    def start(self) -> None:
+        """Start ticking on the running loop; each tick at once, then at its interval."""
+        for job in JOBS:
+            self._scheduler.add_job(
+                self._safely,
+                IntervalTrigger(seconds=job.seconds, timezone=self._settings.timezone),
+                args=(job,),
+                id=job.tick.__name__,
+                next_run_time=self._now(),
+                coalesce=True,
+                max_instances=1,
+                misfire_grace_time=None,
+            )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Stop ticking; without a start before it nothing happens."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    async def _safely(self, job: Job) -> None:
+        """A failed tick is logged and comes again; the tables hold the work."""
+        try:
+            await run(job, self._sessions, self._wecom, self._settings, self._now())
+        except Exception:
+            log.exception("tick_failed", tick=job.tick.__name__)

@@ -1,0 +1,270 @@
+"""Due touches become WeCom tasks: the intent is committed before the call, the outcome after it.
+
+    transaction  claim, gates, intent         a crash here leaves the touches planned
+    call         create the task              a crash here leaves an intent
+    transaction  handed, failed or unknown    a crash before it leaves an intent
+
+Creating a task has no idempotency key, so an intent is never called twice: `reconcile` looks it
+up (docs/decisions/0003).
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, func, select
+from yarl import URL
+
+from bank.database import Sessions
+from bank.models import Staff
+from bank.settings import Settings
+from scheduler import enrolment, gates, touches
+from scheduler.models import SendTask, TaskState, Touch
+from wecom.client import MassSendCreated, WeComClient
+from wecom.errors import (
+    Busy,
+    CredentialWrong,
+    NetworkNotTrusted,
+    OutcomeUnknown,
+    RateLimited,
+    TokenDead,
+    WeComError,
+)
+from wecom.messages import MassSend, TextCard
+
+log = structlog.get_logger("scheduler")
+
+AT_ONCE = 200
+FIRST_WAIT = timedelta(minutes=1)
+REMIND_EVERY = timedelta(minutes=30)
+
+# Nothing was created, and the fault is not in the message: it may go out later.
+NOT_NOW = (Busy, RateLimited, TokenDead, CredentialWrong, NetworkNotTrusted)
+
+
+@dataclass(frozen=True)
+class Order:
+    """A task written as an intent, and what WeCom is to be told."""
+
+    task_id: UUID
+    staff_id: UUID
+    userid: str
+    contacts: tuple[str, ...]
+    text: str = field(repr=False)
+    enrolments: tuple[UUID, ...]
+    deferrals: int
+
+
+@dataclass
+class Sent:
+    """What became of the touches of one round."""
+
+    refused: int = 0
+    deferred: int = 0
+    ghosts: int = 0
+    handed: int = 0
+    failed: int = 0
+    unknown: int = 0
+
+
+async def send_due(
+    sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime, limit: int = AT_ONCE
+) -> Sent:
+    """Hand what is due and passes the gates to its RMs; any number of processes may do so."""
+    sent = Sent()
+    async with sessions.begin() as session:
+        await tidy(session, now)
+    async with sessions.begin() as session:
+        orders = await prepare(session, settings, now, limit, sent)
+    reached: dict[str, int] = defaultdict(int)
+    for order in orders:
+        if await _hand_over(sessions, wecom, order, now, sent):
+            reached[order.userid] += len(order.contacts)
+    await _tell(sessions, wecom, settings, reached, [order.task_id for order in orders], now)
+    return sent
+
+
+async def tidy(session: AsyncSession, now: datetime) -> None:
+    """End what must not wait for its due time: dead material, customers who converted."""
+    if await alone(session, "scheduler.tidy"):
+        refused = await touches.cancel_for_dead_material(session, now)
+        await enrolment.complete(session, refused, now)
+        await enrolment.exit_converted(session, now)
+
+
+async def alone(session: AsyncSession, work: str) -> bool:
+    """Whether no other process is at this work; it stays ours until the transaction ends."""
+    ours = select(func.pg_try_advisory_xact_lock(func.hashtextextended(work, 0)))
+    return bool((await session.execute(ours)).scalar_one())
+
+
+async def prepare(
+    session: AsyncSession, settings: Settings, now: datetime, limit: int, sent: Sent
+) -> list[Order]:
+    """Claim, judge, and write the intents; all in the caller's transaction."""
+    claimed = await touches.claim_due(session, now, limit)
+    if not claimed:
+        return []
+    await touches.take_turns(session, [touch.customer_id for touch in claimed])
+    loads: dict[tuple[UUID, UUID, UUID, str], list[gates.Case]] = defaultdict(list)
+    under_way: dict[UUID, list[datetime]] = defaultdict(list)
+    for case in await gates.cases_of(session, claimed):
+        earlier = await touches.marketing_moments(session, case.customer.id, now)
+        marketing = [*earlier, *under_way[case.customer.id]]
+        verdict = await gates.judge(session, case, settings, marketing, now)
+        if isinstance(verdict, gates.Passed):
+            key = (case.staff.id, case.sop.id, verdict.version_id, verdict.text)
+            loads[key].append(case)
+            under_way[case.customer.id] += [now] if case.sop.marketing else []
+        else:
+            _settle(case.touch, verdict, now, sent)
+    await session.flush()
+    await enrolment.complete(session, [touch.enrolment_id for touch in claimed], now)
+    return [await _intend(session, key, cases, now) for key, cases in loads.items()]
+
+
+def _settle(touch: Touch, verdict: gates.Verdict, now: datetime, sent: Sent) -> None:
+    if isinstance(verdict, gates.Ghost):
+        touches.ghost(touch, verdict.version_id, now)
+        sent.ghosts += 1
+    elif isinstance(verdict, gates.No):
+        touches.refuse(touch, verdict.reasons, now)
+        sent.refused += 1
+    elif isinstance(verdict, gates.Later):
+        later = touches.defer(touch, verdict.until, verdict.reason, now)
+        sent.deferred += later
+        sent.refused += not later
+
+
+async def _intend(
+    session: AsyncSession,
+    key: tuple[UUID, UUID, UUID, str],
+    cases: Sequence[gates.Case],
+    now: datetime,
+) -> Order:
+    _, _, version_id, text = key
+    task = await touches.intend(session, [case.touch for case in cases], version_id, text, now)
+    return Order(
+        task_id=task.id,
+        staff_id=task.staff_id,
+        userid=cases[0].staff.userid,
+        contacts=tuple(case.customer.external_userid or "" for case in cases),
+        text=text,
+        enrolments=tuple(case.enrolment.id for case in cases),
+        deferrals=max(case.touch.deferrals for case in cases),
+    )
+
+
+async def _hand_over(
+    sessions: Sessions, wecom: WeComClient, order: Order, now: datetime, sent: Sent
+) -> bool:
+    """Call WeCom, outside any transaction, and write down what came of it; whether it has it."""
+    async with sessions() as session:
+        if not await touches.still_intended(session, order.task_id):
+            return False
+    try:
+        created = await wecom.create_mass_send(MassSend(order.userid, order.contacts, order.text))
+    except WeComError as error:
+        async with sessions.begin() as session:
+            outcome = await _not_handed(session, order, error, now, sent)
+        log.warning("touch_sent", task=str(order.task_id), outcome=outcome, error=repr(error))
+        return False
+    async with sessions.begin() as session:
+        await _handed(session, order, created, now)
+    sent.handed += len(order.contacts) - len(created.failed)
+    sent.failed += len(created.failed)
+    log.info("touch_sent", task=str(order.task_id), rm=order.userid, outcome="handed")
+    return True
+
+
+async def _handed(
+    session: AsyncSession, order: Order, created: MassSendCreated, now: datetime
+) -> None:
+    await touches.handed(session, order.task_id, created.msgid, created.failed, now, now)
+    await session.flush()
+    await enrolment.complete(session, order.enrolments, now)
+
+
+async def _not_handed(
+    session: AsyncSession, order: Order, error: WeComError, now: datetime, sent: Sent
+) -> str:
+    reason = in_words(error)
+    if isinstance(error, OutcomeUnknown):
+        await touches.unknown(session, order.task_id, reason, now)
+        sent.unknown += len(order.contacts)
+        return "unknown"
+    if isinstance(error, NOT_NOW):
+        until = now + waiting(error, order.deferrals)
+        await touches.release(session, order.task_id, reason, until, now)
+        sent.deferred += len(order.contacts)
+        return "later"
+    await touches.failed(session, order.task_id, reason, now)
+    sent.failed += len(order.contacts)
+    await session.flush()
+    await enrolment.complete(session, order.enrolments, now)
+    return "failed"
+
+
+def waiting(error: WeComError, tries: int) -> timedelta:
+    """How long to leave WeCom alone: as long as it says, and twice as long after each try."""
+    asked = timedelta(seconds=error.retry_after or 0)
+    return max(asked, FIRST_WAIT * (1 << tries))
+
+
+def in_words(error: WeComError) -> str:
+    """Why WeCom did not take a task, as staff read it."""
+    if isinstance(error, OutcomeUnknown):
+        return "提交后没有收到企业微信的明确答复，正在核对"
+    if isinstance(error, RateLimited):
+        return "企业微信接口限流，稍后自动重试"
+    if isinstance(error, Busy):
+        return "暂时连不上企业微信，稍后自动重试"
+    if isinstance(error, NOT_NOW):
+        return f"企业微信应用配置异常（{error.errcode}），请联系系统管理员"
+    return f"企业微信拒绝了这条群发（{error.errcode}）"
+
+
+async def _tell(
+    sessions: Sessions,
+    wecom: WeComClient,
+    settings: Settings,
+    reached: dict[str, int],
+    task_ids: Collection[UUID],
+    now: datetime,
+) -> None:
+    """Tell each RM that something waits, at most every half hour; a lost note costs nothing."""
+    if not reached:
+        return
+    async with sessions() as session:
+        told = await _told_lately(session, task_ids, now)
+    for userid, waiting_for in reached.items():
+        if userid in told:
+            continue
+        card = TextCard(
+            "有新的客户触达待您确认",
+            f"{waiting_for} 位客户的内容已放入“群发助手”，请核对后发送。",
+            str(URL(settings.public_url) / "touches" % {"state": "handed"}),
+        )
+        try:
+            await wecom.notify_member(userid, card)
+        except WeComError as error:
+            log.warning("rm_not_told", rm=userid, error=repr(error))
+
+
+async def _told_lately(
+    session: AsyncSession, task_ids: Collection[UUID], now: datetime
+) -> set[str]:
+    query = (
+        select(Staff.userid)
+        .join(SendTask, col(SendTask.staff_id) == col(Staff.id))
+        .where(
+            col(SendTask.handed_at) > now - REMIND_EVERY,
+            col(SendTask.state).in_([TaskState.HANDED, TaskState.CONFIRMED, TaskState.CLOSED]),
+            col(SendTask.id).not_in(task_ids),
+        )
+    )
+    return set((await session.execute(query)).scalars())

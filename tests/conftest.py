@@ -1,0 +1,178 @@
+"""One real PostgreSQL for the run, a fresh database for each test, the product behind real HTTP."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import aiohttp
+import psycopg
+import pytest
+from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bank.database import Sessions, open_engine, open_sessions
+from bank.embedded import EmbeddedPostgres
+from bank.models import Staff
+from bank.settings import Settings
+from bot.app import Parts, make_app, open_parts
+from desk.signed import COOKIES, open_session
+from migrations import migrate
+from tests.builders import MONDAY
+
+
+
+class Clock:
+    """The time of a test: stands still until it is moved."""
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+
+    def __call__(self) -> datetime:
+        return self.moment
+
+    def at(self, moment: datetime) -> None:
+        """It is now that moment."""
+        self.moment = moment
+
+    def forward(self, span: timedelta) -> None:
+        """That much time passes."""
+        self.moment += span
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Monday morning, ten o'clock in Shanghai."""
+    return Clock(MONDAY)
+
+
+@pytest.fixture(scope="session")
+def template() -> Iterator[str]:
+    """A migrated database on the run's own server; every test gets a copy of it."""
+    home = Path(tempfile.mkdtemp(prefix="siyu-test-"))
+    home.chmod(0o755)
+    server = EmbeddedPostgres(home)
+    url = server.start()
+    migrate(url)
+    yield url
+    server.stop()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def database(template: str) -> Iterator[str]:
+    """Address of a fresh, migrated, empty database."""
+    name = f"test_{uuid4().hex[:12]}"
+    admin = template.replace("/siyu?", "/postgres?")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE siyu STRATEGY file_copy')
+    yield template.replace("/siyu?", f"/{name}?")
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def sessions(database: str) -> AsyncIterator[Sessions]:
+    """Sessions on the test's database."""
+    engine = open_engine(database, pool_size=5)
+    yield open_sessions(engine)
+    await engine.dispose()
+
+
+@pytest.fixture
+async def session(sessions: Sessions) -> AsyncIterator[AsyncSession]:
+    """One session for arranging and looking; commit what the product should see."""
+    async with sessions() as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings(database: str, tmp_path: Path) -> Settings:
+    """Settings of a bank with nothing outside but its database."""
+    return Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        home=tmp_path / "home",
+        database_url=database,
+        wecom_base_url="http://127.0.0.1:9",
+        wecom_corp_id="wx5823bf96d3bd56c7",
+        wecom_agent_id=1000002,
+        wecom_secret=SecretStr("app-secret"),
+        wecom_token=SecretStr("QDG6eK"),
+        wecom_aes_key=SecretStr("jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"),
+    )
+
+
+class Visitor:
+    """A member of staff at a browser: cookies, form token, no redirects followed."""
+
+    def __init__(self, http: aiohttp.ClientSession, base: str, csrf: str) -> None:
+        self.http, self.base, self.csrf = http, base, csrf
+
+    async def get(self, path: str, **options: object) -> aiohttp.ClientResponse:
+        """Open a page."""
+        return await self.http.get(self.base + path, allow_redirects=False, **options)  # type: ignore[arg-type]
+
+    async def post(self, path: str, data: object = None, **options: object) -> aiohttp.ClientResponse:
+        """Submit a form with its token."""
+        headers = {"X-CSRF-Token": self.csrf}
+        return await self.http.post(
+            self.base + path, data=data, headers=headers, allow_redirects=False, **options  # type: ignore[arg-type]
+        )
+
+    async def text(self, path: str) -> str:
+        """The page's text; it must open."""
+        response = await self.get(path)
+        assert response.status == 200, f"{path}: {response.status} {await response.text()}"
+        return await response.text()
+
+
+class Product:
+    """The running product behind HTTP."""
+
+    def __init__(self, server: TestServer, parts: Parts, clock: Clock) -> None:
+        self.server, self.parts, self.clock = server, parts, clock
+        self.app = server.app
+        self.base = str(server.make_url("")).rstrip("/")
+        self._open: list[aiohttp.ClientSession] = []
+
+    async def client(self, staff: Staff | None = None, place: str = "desk") -> Visitor:
+        """A browser in which this member of staff is signed in; nobody without one."""
+        jar = aiohttp.CookieJar(unsafe=True)
+        http = aiohttp.ClientSession(cookie_jar=jar)
+        self._open.append(http)
+        csrf = ""
+        if staff is not None:
+            async with self.parts.sessions() as session:
+                token, opened = await open_session(session, staff, place, self.clock())
+                csrf = opened.csrf
+                await session.commit()
+            jar.update_cookies({COOKIES[place][0]: token}, response_url=self.server.make_url("/"))
+        return Visitor(http, self.base, csrf)
+
+    async def close(self) -> None:
+        """Close every browser."""
+        for http in self._open:
+            await http.close()
+
+
+@pytest.fixture
+async def product(settings: Settings, clock: Clock) -> AsyncIterator[Product]:
+    """The product without its loops: tests call the ticks they mean."""
+    async with open_parts(settings, now=clock) as parts:
+        server = TestServer(make_app(settings, parts))
+        await server.start_server()
+        running = Product(server, parts, clock)
+        yield running
+        await running.close()
+        await server.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Chromium and PostgreSQL write where they may."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+
+

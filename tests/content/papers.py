@@ -1,0 +1,150 @@
+"""Real files for tests, made here: Word documents, PDFs with Chinese text, and their evil twins."""
+
+import io
+import zipfile
+from collections.abc import Sequence
+
+import docx
+from pypdf import PdfWriter
+
+FIRST = "赎回申请在工作日十五点前提交的，按当日受理；十五点以后提交的，顺延到下一个工作日受理。"
+SECOND = "赎回确认以后，资金一般在下一个工作日到账，节假日顺延，具体时间以产品说明书的约定为准。"
+
+
+def a_docx(
+    paragraphs: Sequence[str] = (FIRST, SECOND), table: Sequence[Sequence[str]] = ()
+) -> bytes:
+    """A Word document with these paragraphs and, after them, a table."""
+    document = docx.Document()
+    for text in paragraphs:
+        document.add_paragraph(text)
+    if table:
+        drawn = document.add_table(rows=len(table), cols=len(table[0]))
+        for row, texts in zip(drawn.rows, table, strict=True):
+            for cell, text in zip(row.cells, texts, strict=True):
+                cell.text = text
+    out = io.BytesIO()
+    document.save(out)
+    return out.getvalue()
+
+
+def a_docx_with(name: str, data: bytes, instead: bool = False) -> bytes:
+    """The same document with one more part, or with a part replaced."""
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(a_docx())) as source,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target,
+    ):
+        for entry in source.infolist():
+            if not (instead and entry.filename == name):
+                target.writestr(entry.filename, source.read(entry))
+        target.writestr(name, data)
+    return out.getvalue()
+
+
+def a_docx_of_many_parts(count: int) -> bytes:
+    """The same document with that many empty parts."""
+    out = io.BytesIO(a_docx())
+    with zipfile.ZipFile(out, "a") as package:
+        for number in range(count):
+            package.writestr(f"word/media/{number}.txt", b"")
+    return out.getvalue()
+
+
+def a_docm() -> bytes:
+    """A document with macros under an innocent name."""
+    return a_docx_with("word/vbaProject.bin", b"\xd0\xcf\x11\xe0macro")
+
+
+def a_docx_with_remote_template() -> bytes:
+    """A document that fetches its template from outside when it is opened."""
+    relation = (
+        '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        '<Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/'
+        'relationships/attachedTemplate" Target="http://example.com/t.dotm" TargetMode="External"/>'
+        "</Relationships>"
+    )
+    return a_docx_with("word/_rels/settings.xml.rels", relation.encode())
+
+
+def a_pdf(pages: Sequence[Sequence[str]] = ((FIRST,), (SECOND,)), catalog: str = "") -> bytes:
+    """A PDF of these lines a page, in a composite font whose codes are the characters."""
+    to_unicode = (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /T def "
+        "1 begincodespacerange <0000> <FFFF> endcodespacerange "
+        "1 beginbfrange <0000> <FFFF> <0000> endbfrange endcmap end end"
+    )
+    kids = " ".join(f"{6 + 2 * number} 0 R" for number in range(len(pages)))
+    objects = [
+        f"<< /Type /Catalog /Pages 2 0 R {catalog} >>",
+        f"<< /Type /Pages /Kids [{kids}] /Count {len(pages)} >>",
+        "<< /Type /Font /Subtype /Type0 /BaseFont /Song /Encoding /Identity-H "
+        "/DescendantFonts [4 0 R] /ToUnicode 5 0 R >>",
+        "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Song /DW 1000 "
+        "/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> >>",
+        _stream(to_unicode),
+    ]
+    for number, lines in enumerate(pages):
+        objects.append(
+            "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] "
+            f"/Resources << /Font << /F1 3 0 R >> >> /Contents {7 + 2 * number} 0 R >>"
+        )
+        objects.append(_stream(_shown(lines)))
+    return _assembled(objects)
+
+
+def _shown(lines: Sequence[str]) -> str:
+    told = (f"<{line.encode('utf-16-be').hex()}> Tj 0 -20 Td" for line in lines)
+    return f"BT /F1 12 Tf 40 780 Td {' '.join(told)} ET"
+
+
+def _stream(text: str) -> str:
+    return f"<< /Length {len(text)} >>\nstream\n{text}\nendstream"
+
+
+def _assembled(objects: Sequence[str]) -> bytes:
+    out, offsets = b"%PDF-1.7\n", []
+    for number, text in enumerate(objects, 1):
+        offsets.append(len(out))
+        out += f"{number} 0 obj\n{text}\nendobj\n".encode("latin-1")
+    table = "".join(f"{offset:010d} 00000 n \n" for offset in offsets)
+    size = len(objects) + 1
+    trailer = (
+        f"xref\n0 {size}\n0000000000 65535 f \n{table}"
+        f"trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{len(out)}\n%%EOF"
+    )
+    return out + trailer.encode()
+
+
+def an_encrypted_pdf() -> bytes:
+    """The same PDF behind a password."""
+    writer = PdfWriter(io.BytesIO(a_pdf()))
+    writer.encrypt("secret", algorithm="AES-256")
+    return _written(writer)
+
+
+def a_scanned_pdf() -> bytes:
+    """Two pages without any text."""
+    writer = PdfWriter()
+    writer.add_blank_page(595, 842)
+    writer.add_blank_page(595, 842)
+    return _written(writer)
+
+
+def a_pdf_with_script() -> bytes:
+    """A PDF that runs a script when it is opened."""
+    return a_pdf(catalog="/OpenAction << /S /JavaScript /JS (app.alert\\(1\\)) >>")
+
+
+def a_pdf_with_attachment() -> bytes:
+    """A PDF that carries a program."""
+    writer = PdfWriter(io.BytesIO(a_pdf()))
+    writer.add_attachment("setup.exe", b"MZ\x90\x00")
+    return _written(writer)
+
+
+def _written(writer: PdfWriter) -> bytes:
+    out = io.BytesIO()
+    writer.write(out)
+    writer.close()
+    return out.getvalue()

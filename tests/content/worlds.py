@@ -1,0 +1,102 @@
+"""Small worlds for tests of material: an editorial office with drafts in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bank.models import Role, Staff
+from content import materials, review
+from content.files import FileStore, LocalFileStore
+from content.materials import DraftMaterial
+from content.models import Version
+from tests.builders import MONDAY, a_staff
+from tests.content import papers
+
+QUESTIONS = ("赎回几天到账", "卖出以后钱什么时候到", "赎回资金多久能用")
+A_DRAFT = DraftMaterial(
+    kind="faq",
+    title="赎回多久到账",
+    use="accompany",
+    body=f"{papers.FIRST}\n\n{papers.SECOND}",
+    questions=QUESTIONS,
+)
+
+
+@dataclass(frozen=True)
+class Office:
+    """One author, two reviewers, and the files."""
+
+    session: AsyncSession
+    files: FileStore
+    author: Staff
+    approver: Staff
+    compliance: Staff
+
+    async def write(self, draft: DraftMaterial = A_DRAFT, **changed: Any) -> Version:
+        """A saved draft."""
+        wanted = replace(draft, **changed)
+        saved = await materials.create(self.session, self.files, wanted, self.author, MONDAY)
+        assert isinstance(saved, Version), saved
+        return saved
+
+    async def revise(self, material_id: UUID, **changed: Any) -> Version:
+        """The next version, saved."""
+        draft = replace(A_DRAFT, **changed)
+        saved = await materials.revise(
+            self.session, self.files, material_id, draft, self.author, MONDAY
+        )
+        assert isinstance(saved, Version), saved
+        return saved
+
+    async def submit(self, version: Version) -> Version:
+        """Handed to the reviewers."""
+        moved = await review.submit(self.session, version.id, by=self.author, now=MONDAY)
+        assert isinstance(moved, review.Submitted), moved
+        return moved.version
+
+    async def approve(
+        self,
+        version: Version,
+        *,
+        by: Staff | None = None,
+        valid_from: datetime = MONDAY,
+        valid_until: datetime = MONDAY + timedelta(days=180),
+        channels: Sequence[str] = ("single_chat", "group"),
+        branch_ids: Sequence[UUID] | None = None,
+        now: datetime = MONDAY,
+    ) -> review.Approved | review.Refused:
+        """The reviewer says yes; what comes of it."""
+        return await review.approve(
+            self.session,
+            self.files,
+            version.id,
+            by=by or self.approver,
+            valid_from=valid_from,
+            valid_until=valid_until,
+            channels=channels,
+            branch_ids=branch_ids,
+            now=now,
+        )
+
+    async def live(self, draft: DraftMaterial = A_DRAFT, **changed: Any) -> Version:
+        """Written, submitted, approved."""
+        version = await self.submit(await self.write(draft, **changed))
+        approved = await self.approve(version)
+        assert isinstance(approved, review.Approved), approved
+        return version
+
+
+async def an_office(session: AsyncSession, root: Path) -> Office:
+    """An editorial office that keeps its files under `root`."""
+    return Office(
+        session=session,
+        files=LocalFileStore(root),
+        author=await a_staff(session, Role.EDITOR, name="周编"),
+        approver=await a_staff(session, Role.APPROVER, name="钱审"),
+        compliance=await a_staff(session, Role.COMPLIANCE, name="孙合规"),
+    )

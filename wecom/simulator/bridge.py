@@ -1,0 +1,104 @@
+"""The server half of the JS bridge: is the page's signature right, and what the client may do."""
+
+import hashlib
+import hmac
+from typing import Any
+
+from aiohttp import web
+
+from wecom.simulator.api_call import PLATFORM
+from wecom.simulator.api_token import current_credential
+from wecom.simulator.login import MEMBER_COOKIE
+from wecom.simulator.platform import ImpossibleError, Platform
+
+TICKETS = {"config": "jsapi_ticket", "agentConfig": "agent_ticket"}
+MESSAGE_TYPES = ("text", "image", "file", "video", "news")
+
+
+async def sign(request: web.Request) -> web.Response:
+    """Check a `config` or `agentConfig` call; answers its `errMsg`."""
+    platform = request.app[PLATFORM]
+    asked = await request.json()
+    name = str(asked.get("api", ""))
+    if name not in TICKETS:
+        raise web.HTTPBadRequest(text="unknown api")
+    verdict = _verdict(platform, name, asked.get("params", {}), str(asked.get("url", "")))
+    return _answer(request, {"errMsg": f"{name}:{verdict}"})
+
+
+async def send_chat_message(request: web.Request) -> web.Response:
+    """Send into the open chat as the member at this desktop; answers its `err_msg`."""
+    platform = request.app[PLATFORM]
+    asked = await request.json()
+    userid = str(asked.get("member") or request.cookies.get(MEMBER_COOKIE, ""))
+    customer = str(asked.get("customer", ""))
+    if userid not in platform.world.members or customer not in platform.world.contacts:
+        verdict = "fail without context of external contact"
+    else:
+        verdict = _send(platform, userid, customer, asked.get("params", {}))
+    return _answer(request, {"err_msg": f"sendChatMessage:{verdict}"})
+
+
+async def preflight(request: web.Request) -> web.Response:
+    """Let a sidebar page of another origin use the bridge."""
+    return _answer(request, {})
+
+
+def signature(ticket: str, noncestr: str, timestamp: str, url: str) -> str:
+    """The JS-SDK signature over the page's address without its fragment."""
+    plain = f"jsapi_ticket={ticket}&noncestr={noncestr}&timestamp={timestamp}&url={url}"
+    return hashlib.sha1(plain.encode(), usedforsecurity=False).hexdigest()
+
+
+def _verdict(platform: Platform, name: str, params: dict[str, Any], url: str) -> str:
+    if params.get("corpid" if name == "agentConfig" else "appId") != platform.corp.corp_id:
+        return "fail invalid corpid"
+    agent = str(platform.corp.agent_id)
+    if name == "agentConfig" and str(params.get("agentid", "")) != agent:
+        return "fail invalid agentid"
+    expected = signature(
+        current_credential(platform, TICKETS[name]).value,
+        str(params.get("nonceStr", "")),
+        str(params.get("timestamp", "")),
+        url.split("#", 1)[0],
+    )
+    given = str(params.get("signature", ""))
+    return "ok" if hmac.compare_digest(expected, given) else "fail invalid signature"
+
+
+def _send(platform: Platform, userid: str, customer: str, params: dict[str, Any]) -> str:
+    msgtype = str(params.get("msgtype", ""))
+    content = params.get(msgtype)
+    if msgtype not in MESSAGE_TYPES or not isinstance(content, dict):
+        return "fail invalid msgtype"
+    body = _bubble(platform, msgtype, content)
+    if body is None:
+        return "fail invalid content"
+    try:
+        platform.speak(userid, customer, "link" if msgtype == "news" else msgtype, body)
+    except ImpossibleError:
+        return "fail not external contact"
+    return "ok"
+
+
+def _bubble(platform: Platform, msgtype: str, content: dict[str, Any]) -> dict[str, Any] | None:
+    if msgtype == "text":
+        text = str(content.get("content", "")).strip()
+        return {"content": text} if text else None
+    if msgtype == "news":
+        names = {"title": "title", "desc": "desc", "url": "link", "picurl": "imgUrl"}
+        body = {name: str(content.get(key, "")) for name, key in names.items()}
+        return body if body["title"] and body["url"] else None
+    media = platform.world.media.get(str(content.get("mediaid", "")))
+    return {"media_id": media.media_id, "filename": media.filename} if media else None
+
+
+def _answer(request: web.Request, body: dict[str, Any]) -> web.Response:
+    origin = request.headers.get("Origin", "*")
+    headers = {
+        "Access-Control-Allow-Origin": origin,
+        "Access-Control-Allow-Credentials": "true",
+        "Access-Control-Allow-Headers": "Content-Type",
+        "Vary": "Origin",
+    }
+    return web.json_response(body, headers=headers)

@@ -1,0 +1,131 @@
+// Small helpers: elements, icons, times, calls to the simulator.
+
+export const el = (id) => document.getElementById(id);
+
+export function h(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "color") node.style.backgroundColor = value;
+    else node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+export const face = (name, color = null) =>
+  h("span", { class: "face", color, "aria-hidden": "true" }, name.slice(0, 1));
+
+const part = (options) => new Intl.DateTimeFormat("zh-CN", { timeZone: "Asia/Shanghai", ...options });
+const DAY = part({ year: "numeric", month: "2-digit", day: "2-digit" });
+const SHORT_DAY = part({ month: "numeric", day: "numeric" });
+const HOUR = part({ hour: "2-digit", minute: "2-digit", hour12: false });
+const SECOND = part({ hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+
+export const clock = (at = new Date()) => HOUR.format(at);
+export const second = (iso) => SECOND.format(new Date(iso));
+
+export function when(iso) {
+  const at = new Date(iso);
+  return DAY.format(at) === DAY.format(new Date()) ? HOUR.format(at) : SHORT_DAY.format(at);
+}
+
+export function moment(iso) {
+  const at = new Date(iso);
+  const today = DAY.format(at) === DAY.format(new Date());
+  return today ? HOUR.format(at) : `${SHORT_DAY.format(at)} ${HOUR.format(at)}`;
+}
+
+export async function call(path, body) {
+  const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const response = await fetch(path, options);
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error || "操作未成功");
+  return answer;
+}
+
+let hide = 0;
+export function toast(words) {
+  const box = el("toast");
+  box.textContent = words;
+  box.hidden = false;
+  clearTimeout(hide);
+  hide = setTimeout(() => { box.hidden = true; }, 2000);
+}
+
+// Does what a person asked for; a refusal is told in words.
+export async function act(path, body) {
+  try {
+    return await call(path, body);
+  } catch (refusal) {
+    toast(refusal.message);
+    return null;
+  }
+}
+
+// Replaces the content only when it differs, so nothing flickers and focus is kept.
+const shown = new WeakMap();
+export function show(node, facts, build) {
+  const key = JSON.stringify(facts);
+  if (shown.get(node) === key) return false;
+  shown.set(node, key);
+  node.replaceChildren(...build().flat().filter(Boolean));
+  return true;
+}
+
+export function options(select, groups, chosen) {
+  const rendered = show(select, groups, () => groups.map(([label, rows]) => {
+    const choices = rows.map(([value, text]) => h("option", { value }, text));
+    return label ? h("optgroup", { label }, choices) : choices;
+  }));
+  if (rendered || select.value !== chosen) select.value = chosen;
+}
+
+const VIA = { mass_send: "群发助手", welcome: "欢迎语" };
+
+function content(bubble) {
+  const { msgtype, body } = bubble;
+  if (msgtype === "text") return h("div", { class: "bubble" }, bubble.text);
+  if (msgtype === "link") {
+    return h("a", { class: "bubble card", href: body.url, target: "_blank", rel: "noopener" },
+      h("b", {}, body.title), h("span", { class: "card-row" }, h("small", {}, body.desc || body.url), icon("link")));
+  }
+  if (msgtype === "image" && body.pic_url) return h("img", { class: "bubble picture", src: body.pic_url, alt: "图片" });
+  return h("div", { class: "bubble card" },
+    h("span", { class: "card-row" }, h("b", {}, bubble.text), icon(msgtype === "image" ? "picture" : "file")));
+}
+
+const GAP = 5 * 60 * 1000;
+
+// The bubbles of a chat as one of the two sees it.
+export function bubbles(chat, mineFromCustomer) {
+  const rows = [h("p", { class: "note" }, moment(chat.since)), h("p", { class: "note" }, mineFromCustomer
+    ? `你已添加了${chat.member}，现在可以开始聊天了。`
+    : `${chat.customer}已添加你为联系人，现在可以开始聊天了。`)];
+  let last = new Date(chat.since).getTime();
+  for (const bubble of chat.bubbles) {
+    const at = new Date(bubble.at).getTime();
+    if (at - last > GAP) rows.push(h("p", { class: "note" }, moment(bubble.at)));
+    last = at;
+    const mine = bubble.from_customer === mineFromCustomer;
+    const person = bubble.from_customer ? face(chat.customer, chat.color) : face(chat.member);
+    const via = !mineFromCustomer && VIA[bubble.via];
+    rows.push(h("div", { class: mine ? "row mine" : "row" }, person,
+      h("div", { class: "said" }, content(bubble), via && h("small", { class: "via" }, via))));
+  }
+  if (!chat.alive) rows.push(h("p", { class: "note" }, mineFromCustomer
+    ? "你已删除该联系人，无法继续收发消息。"
+    : "对方已不是你的联系人，消息将无法送达。"));
+  return rows;
+}
