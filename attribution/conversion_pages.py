@@ -242,7 +242,7 @@ async def _credits(session: AsyncSession, conversion_id: UUID) -> tuple[list[Cre
 async def _titles(session: AsyncSession, path: list[Touchpoint]) -> dict[UUID, str]:
     wanted = {point.material_id for point in path if point.material_id is not None}
     query = select(col(Material.id), col(Material.title)).where(col(Material.id).in_(wanted))
-    return dict((await session.execute(query)).tuples().all())
+    return dict((await session.execute(query)).all())
 
 
 def _divisions(lines: list[Credit], names: dict[UUID, str]) -> list[Division]:

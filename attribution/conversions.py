@@ -164,7 +164,7 @@ async def _insert(
 
 async def _customers(session: AsyncSession, bank_nos: Sequence[str]) -> dict[str | None, UUID]:
     query = select(Customer.bank_no, Customer.id).where(col(Customer.bank_no).in_(bank_nos))
-    return dict((await session.execute(query)).tuples().all())
+    return dict((await session.execute(query)).all())
 
 
 async def _by_reference(

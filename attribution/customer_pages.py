@@ -108,7 +108,7 @@ async def _touchpoints(
         query = query.where(col(Touchpoint.kind) == TouchpointKind.CUSTOMER_WROTE)
     elif kind == Side.STAFF:
         query = query.where(col(Touchpoint.kind) != TouchpointKind.CUSTOMER_WROTE)
-    rows = (await session.execute(query)).tuples()
+    rows = await session.execute(query)
     return [_touched(point, rm, title) for point, rm, title in rows]
 
 

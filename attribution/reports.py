@@ -93,7 +93,7 @@ async def totals(session: AsyncSession, period: Period, scope: Scope) -> Totals:
     """The period's conversions within these customers."""
     query = select(col(Conversion.state), func.count(), func.sum(Conversion.amount_cents))
     query = query.where(*_converted(period, scope)).group_by(col(Conversion.state))
-    by = {state: (n, int(cents)) for state, n, cents in (await session.execute(query)).tuples()}
+    by = {state: (n, int(cents)) for state, n, cents in await session.execute(query)}
     return Totals(
         conversions=sum(n for n, _ in by.values()),
         cents=sum(cents for _, cents in by.values()),
@@ -201,4 +201,4 @@ async def by_month(
         .group_by(month)
         .order_by(month)
     )
-    return [(m, n, int(cents)) for m, n, cents in (await session.execute(query)).tuples()]
+    return [(m, n, int(cents)) for m, n, cents in await session.execute(query)]

@@ -96,4 +96,4 @@ async def last_contacts(
         .where(col(Touchpoint.customer_id).in_(customer_ids))
         .group_by(col(Touchpoint.customer_id))
     )
-    return dict((await session.execute(query)).tuples().all())
+    return dict((await session.execute(query)).all())

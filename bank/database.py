@@ -15,7 +15,12 @@ from uuid import uuid4
 import psycopg
 from sqlalchemy import TIMESTAMP, Column, Enum, MetaData, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlmodel import Field, SQLModel
 
 NAMES = {
@@ -92,7 +97,9 @@ def open_sessions(engine: AsyncEngine) -> Sessions:
 
 async def ring(session: AsyncSession, bell: str, payload: str = "") -> None:
     """Ring a bell that every process hears when this transaction commits, and not before."""
-    await session.execute(text("SELECT pg_notify(:bell, :payload)"), {"bell": bell, "payload": payload})
+    await session.execute(
+        text("SELECT pg_notify(:bell, :payload)"), {"bell": bell, "payload": payload}
+    )
 
 
 @asynccontextmanager
@@ -101,8 +108,9 @@ async def listening(url: str, *bells: str) -> AsyncIterator[psycopg.AsyncConnect
     connection = await psycopg.AsyncConnection.connect(plain_url(url), autocommit=True)
     try:
         for bell in bells:
-            await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(bell)))
+            await connection.execute(
+                psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(bell))
+            )
         yield connection
     finally:
         await connection.close()
-

@@ -125,7 +125,7 @@ class EmbeddedPostgres:
         return f"{EmbeddedUnavailable.__doc__}\n" + "\n".join(lines)
 
     def _forget_dead_handles(self) -> None:
-        """A process killed with -9 leaves its pid behind; then nobody would be the last to leave."""
+        """A killed process leaves its pid behind; then nobody would be the last to leave."""
         book = self.data / ".handle_pids.json"
         try:
             pids = json.loads(book.read_text())

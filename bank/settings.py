@@ -23,7 +23,8 @@ class Settings(BaseSettings):
     )
     timezone: str = Field("Asia/Shanghai", description="Time zone of quiet hours and of all pages.")
     public_url: str = Field(
-        "http://127.0.0.1:8800", description="Address under which staff and WeCom reach this server."
+        "http://127.0.0.1:8800",
+        description="Address under which staff and WeCom reach this server.",
     )
     bank_name: str = Field("云州银行", description="Name of the bank shown on pages and in texts.")
     demo: bool = Field(
@@ -40,7 +41,8 @@ class Settings(BaseSettings):
         "https://open.weixin.qq.com", description="Address of sign-in inside the WeCom client."
     )
     wecom_login_url: str = Field(
-        "https://login.work.weixin.qq.com", description="Address of sign-in by QR code in a browser."
+        "https://login.work.weixin.qq.com",
+        description="Address of sign-in by QR code in a browser.",
     )
     wecom_jssdk_url: str = Field(
         "https://res.wx.qq.com/wwopen/js/jsapi/jweixin-1.0.0.js",

@@ -21,7 +21,9 @@ async def everyone(session: AsyncSession) -> list[Staff]:
     return list(rows.scalars())
 
 
-async def relationship_managers(session: AsyncSession, branch_id: UUID | None = None) -> list[Staff]:
+async def relationship_managers(
+    session: AsyncSession, branch_id: UUID | None = None
+) -> list[Staff]:
     """All RMs, or those of one branch."""
     rms = select(Staff).where(col(Staff.roles).contains([Role.RM.value]))
     if branch_id is not None:
@@ -34,7 +36,7 @@ async def names(session: AsyncSession, ids: Sequence[UUID]) -> dict[UUID, str]:
     if not ids:
         return {}
     rows = await session.execute(select(Staff.id, Staff.name).where(col(Staff.id).in_(set(ids))))
-    return {id_: name for id_, name in rows.tuples()}
+    return dict(rows.all())
 
 
 async def branches(session: AsyncSession) -> list[Branch]:

@@ -14,7 +14,9 @@ from bank.settings import Settings
 from bot import doctor as checkup
 from bot import logs, serve
 from bot.demo import run, story
+from bot.importing import KINDS, import_file
 from bot.loops import Role
+from bot.replaying import replayed
 from compliance import guard as rules
 from compliance.verdict import Role as Speaker
 from knowledge import retrieve as retrieval
@@ -120,18 +122,17 @@ def doctor() -> None:
 def import_command(
     kind: Annotated[str, typer.Argument(help="What the file holds: conversions.")],
     file: Annotated[Path, typer.Argument(help="CSV or XLSX file.", exists=True)],
+    source: Annotated[str, typer.Option(help="System the file comes from.")] = "core",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only, store nothing.")] = False,
 ) -> None:
     """Import rows of the bank's system; idempotent, rejected rows go to FILE.rejects.csv.
 
     Example: siyu import conversions november.csv
     """
-    from bot.importing import KINDS, import_file
-
     if kind not in KINDS:
         raise typer.BadParameter(f"can import {', '.join(KINDS)}; got {kind}")
     with serve.with_database(_settings()) as ready:
-        counts = asyncio.run(import_file(ready, kind, file, dry_run))
+        counts = asyncio.run(import_file(ready, file, source, dry_run))
     typer.echo(json.dumps(counts, ensure_ascii=False))
 
 
@@ -192,8 +193,6 @@ def replay(suggestion_id: Annotated[str, typer.Argument(help="Id of a suggestion
 
     Example: siyu replay 3f0c…
     """
-    from bot.replaying import replayed
-
     try:
         wanted = UUID(suggestion_id)
     except ValueError:
@@ -203,5 +202,3 @@ def replay(suggestion_id: Annotated[str, typer.Argument(help="Id of a suggestion
     if told is None:
         _fail(f"no suggestion {wanted}")
     typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
-
-

@@ -44,9 +44,7 @@ async def latest(
     session: AsyncSession, staff_id: UUID, customer_id: UUID, limit: int = 20
 ) -> list[Message]:
     """The newest messages between the two, oldest of them first."""
-    query = select(Message).where(
-        Message.staff_id == staff_id, Message.customer_id == customer_id
-    )
+    query = select(Message).where(Message.staff_id == staff_id, Message.customer_id == customer_id)
     newest = query.order_by(col(Message.sent_at).desc()).limit(limit)
     return list(reversed((await session.execute(newest)).scalars().all()))
 

@@ -39,9 +39,7 @@ async def pull_archive(
     session: AsyncSession, archive: ArchiveClient, wecom: WeComClient, now: datetime
 ) -> int:
     """Store what the archive has beyond our cursor; the cursor moves in the same transaction."""
-    await session.execute(
-        insert(Cursor).values(name=ARCHIVE, position=0).on_conflict_do_nothing()
-    )
+    await session.execute(insert(Cursor).values(name=ARCHIVE, position=0).on_conflict_do_nothing())
     query = select(Cursor).where(Cursor.name == ARCHIVE).with_for_update()
     cursor = (await session.execute(query)).scalar_one()
     stored = 0

@@ -40,7 +40,9 @@ async def _database(settings: Settings) -> Finding:
         ) as connection:
             row = await (await connection.execute("SHOW synchronous_commit")).fetchone()
     except psycopg.OperationalError as error:
-        return Finding("database", False, f"cannot connect ({type(error).__name__}); check SIYU_DATABASE_URL")
+        return Finding(
+            "database", False, f"cannot connect ({type(error).__name__}); check SIYU_DATABASE_URL"
+        )
     durable = row is not None and row[0] != "off"
     return Finding(
         "database", durable, "reached" if durable else "synchronous_commit is off; switch it on"
@@ -95,7 +97,9 @@ async def _archive(settings: Settings) -> Finding:
 async def _address(settings: Settings) -> Finding:
     parts = urlsplit(settings.public_url)
     public = parts.scheme == "https" and parts.hostname not in ("localhost", "127.0.0.1", None)
-    says = "https and public" if public else "WeCom needs a public https address; set SIYU_PUBLIC_URL"
+    says = (
+        "https and public" if public else "WeCom needs a public https address; set SIYU_PUBLIC_URL"
+    )
     return Finding("public address", public, says)
 
 

@@ -9,14 +9,16 @@ import structlog
 
 def set_up(form: Literal["console", "json"]) -> None:
     """Log to stderr, for people or for collectors."""
-    render = structlog.dev.ConsoleRenderer() if form == "console" else structlog.processors.JSONRenderer()
+    # A plain traceback: the pretty one prints local variables, and those hold people's words.
+    people = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    render = people if form == "console" else structlog.processors.JSONRenderer()
     logging.basicConfig(level=logging.WARNING)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            *(() if form == "console" else (structlog.processors.format_exc_info,)),
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

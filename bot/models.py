@@ -1,4 +1,4 @@
-"""Tables: inbound events as stored before they are answered, messages, cursors of what is pulled."""
+"""Tables: inbound events as stored before they are answered, messages, cursors."""
 
 import enum
 from datetime import datetime

@@ -121,7 +121,10 @@ async def frame(request: web.Request) -> web.Response:
     """The page WeCom opens; signed for its own address so that the bridge lets it in."""
     settings = request.app[SETTINGS]
     # All RMs of the simulator share one browser: whoever opened the chat signs in.
-    if settings.demo and request.query.get("demo", signed(request).userid) != signed(request).userid:
+    if (
+        settings.demo
+        and request.query.get("demo", signed(request).userid) != signed(request).userid
+    ):
         return see_other(str(URL("/sidebar/signin").with_query(next=request.path_qs)))
     address = str(URL(settings.public_url).join(URL(request.path_qs)))
     try:
@@ -229,13 +232,13 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
     return fragment(request, "sidebar/_chat.html", context)
 
 
-async def _documents(
-    request: web.Request, chat: Chat, query: str
-) -> list[library.LibraryDocument]:
+async def _documents(request: web.Request, chat: Chat, query: str) -> list[library.LibraryDocument]:
     session, now = session_of(request), now_of(request)
     if query:
         index = request.app[LIBRARY_INDEX]
-        return await suggestions.find(session, query, chat.facts, Channel.SINGLE_CHAT, index, now, 2 * LISTED)
+        return await suggestions.find(
+            session, query, chat.facts, Channel.SINGLE_CHAT, index, now, 2 * LISTED
+        )
     return await library.live_documents(
         session,
         now,
@@ -313,4 +316,3 @@ async def _own_customer(request: web.Request) -> UUID | None:
         who, contact = signed(request), request.match_info["contact"]
         customer = await book.find_contact(session, who, contact)
         return customer.id if customer else None
-

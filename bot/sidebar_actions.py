@@ -128,7 +128,9 @@ async def _own(request: web.Request) -> tuple[Suggestion, Chat]:
     if suggestion is None or customer is None:
         raise web.HTTPNotFound
     follow = await book.active_follow(session, who.id, customer.id)
-    return suggestion, Chat(customer, follow, await book.facts_of(session, customer, now), "suggest")
+    return suggestion, Chat(
+        customer, follow, await book.facts_of(session, customer, now), "suggest"
+    )
 
 
 async def _customer(request: web.Request, suggestion: Suggestion | None) -> Customer | None:

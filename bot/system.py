@@ -38,7 +38,7 @@ async def inbound(request: web.Request) -> web.Response:
     if state in list(InboundState):
         query = query.where(InboundEvent.state == InboundState(state))
     by_state = select(InboundEvent.state, func.count()).group_by(col(InboundEvent.state))
-    counts = {s.value: n for s, n in (await session.execute(by_state)).tuples()}
+    counts = {str(s): n for s, n in (await session.execute(by_state))}
     events = list((await session.execute(query)).scalars())
     return page(request, "bot/inbound.html", InboundPage(state, events, counts))
 
@@ -74,7 +74,9 @@ async def staff_list(request: web.Request) -> web.Response:
     session = session_of(request)
     branches = {branch.id: branch for branch in await people.branches(session)}
     labels = {role.value: role.label for role in Role}
-    return page(request, "bot/staff.html", StaffPage(await people.everyone(session), branches, labels))
+    return page(
+        request, "bot/staff.html", StaffPage(await people.everyone(session), branches, labels)
+    )
 
 
 @dataclass(frozen=True)

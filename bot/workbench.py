@@ -106,23 +106,23 @@ async def _customer_numbers(session: AsyncSession, who: Signed, now: datetime) -
     of_mine = col(Suggestion.customer_id).in_(mine)
     month = col(Suggestion.created_at) >= now - timedelta(days=30)
     offered = col(Suggestion.state) == SuggestionState.OFFERED
-    waiting = await _count(session, select(func.count(Suggestion.id)).where(of_mine, offered))
+    waiting = await _count(session, select(func.count(col(Suggestion.id))).where(of_mine, offered))
     sent = await _count(
         session,
-        select(func.count(Suggestion.id)).where(
+        select(func.count(col(Suggestion.id))).where(
             of_mine, month, col(Suggestion.state).in_(SENT)
         ),
     )
-    made = await _count(session, select(func.count(Suggestion.id)).where(of_mine, month))
+    made = await _count(session, select(func.count(col(Suggestion.id))).where(of_mine, month))
     handed = await _count(
         session,
-        select(func.count(Touch.id)).where(
+        select(func.count(col(Touch.id))).where(
             col(Touch.customer_id).in_(mine), Touch.state == TouchState.HANDED
         ),
     )
     new = await _count(
         session,
-        select(func.count(Follow.id)).where(
+        select(func.count(col(Follow.id))).where(
             col(Follow.customer_id).in_(mine),
             Follow.state == FollowState.ACTIVE,
             col(Follow.added_at) >= today - timedelta(days=7),
@@ -139,14 +139,14 @@ async def _customer_numbers(session: AsyncSession, who: Signed, now: datetime) -
 
 async def _content_numbers(session: AsyncSession, now: datetime) -> list[Number]:
     live = await _count(
-        session, select(func.count(Version.id)).where(Version.state == State.APPROVED)
+        session, select(func.count(col(Version.id))).where(Version.state == State.APPROVED)
     )
     submitted = await _count(
-        session, select(func.count(Version.id)).where(Version.state == State.SUBMITTED)
+        session, select(func.count(col(Version.id))).where(Version.state == State.SUBMITTED)
     )
     soon = await _count(
         session,
-        select(func.count(Version.id)).where(
+        select(func.count(col(Version.id))).where(
             Version.state == State.APPROVED,
             col(Version.valid_until) < now + timedelta(days=30),
         ),
@@ -161,17 +161,19 @@ async def _content_numbers(session: AsyncSession, now: datetime) -> list[Number]
 async def _system_numbers(session: AsyncSession) -> list[Number]:
     new = await _count(
         session,
-        select(func.count(InboundEvent.id)).where(InboundEvent.state == InboundState.NEW),
+        select(func.count(col(InboundEvent.id))).where(InboundEvent.state == InboundState.NEW),
     )
     held = await _count(
         session,
-        select(func.count(InboundEvent.id)).where(
+        select(func.count(col(InboundEvent.id))).where(
             InboundEvent.state == InboundState.QUARANTINED
         ),
     )
     return [
         Number("待处理回调", f"{new:,}", "企业微信推送的事件", "/system/inbound?state=new"),
-        Number("已隔离回调", f"{held:,}", "三次处理失败，可重放", "/system/inbound?state=quarantined"),
+        Number(
+            "已隔离回调", f"{held:,}", "三次处理失败，可重放", "/system/inbound?state=quarantined"
+        ),
     ]
 
 
@@ -188,7 +190,7 @@ async def _waiting(session: AsyncSession, who: Signed) -> list[Waiting]:
     )
     if not who.may(Role.BRANCH_MANAGER):
         query = query.where(Suggestion.staff_id == who.id)
-    return [Waiting(s, name, rm) for s, name, rm in (await session.execute(query)).tuples()]
+    return [Waiting(s, name, rm) for s, name, rm in (await session.execute(query))]
 
 
 async def _trend(
@@ -207,7 +209,7 @@ async def _trend(
         )
         .group_by(day)
     )
-    found = {row[0]: (row[1], row[2]) for row in (await session.execute(query)).tuples()}
+    found = {row[0]: (row[1], row[2]) for row in (await session.execute(query))}
     days = [local_day(now) - timedelta(days=29 - i) for i in range(30)]
     return {
         "days": [f"{d.month}-{d.day}" for d in days],

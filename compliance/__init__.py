@@ -1,1 +1,1 @@
-"""The rules of the bank and its regulators, as pure functions: facts in, verdict with reasons out."""
+"""The rules of the bank and its regulators: facts in, verdict with reasons out, no I/O."""

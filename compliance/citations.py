@@ -90,9 +90,13 @@ def _canonical(match: re.Match[str]) -> tuple[str, str] | None:
     if match["date"]:
         return "-".join(str(int(part)) for part in re.findall(r"\d{1,4}", match["date"])), "date"
     if match["month_day"]:
-        return "-".join(str(int(part)) for part in re.findall(r"\d{1,2}", match["month_day"])), "day"
+        return "-".join(
+            str(int(part)) for part in re.findall(r"\d{1,2}", match["month_day"])
+        ), "day"
     if match["clock"] or match["level"]:
-        return (match["clock"] or match["level"]).lstrip("0"), "clock" if match["clock"] else "level"
+        return (match["clock"] or match["level"]).lstrip("0"), "clock" if match[
+            "clock"
+        ] else "level"
     if match["of_hundred"]:
         return _measured(_decimal(match["of_hundred"]), "%")
     if match["han"]:

@@ -162,8 +162,10 @@ _STOP_WORDS = re.compile(
     r"|不需要(?:这|理财|推销|推荐|广告|产品|你们)|(?:没|不感)兴趣|没有兴趣|删了?我|把我删"
     r"|烦不烦|别烦|骚扰"
 )
-_BARE_STOP = re.compile(r"\s*(?:回复)?(?:td|t|n|退|停|unsubscribe|stop)\s*[。.!]?\s*", re.ASCII)
-_ASKS = re.compile(r"(?:吗|么|嘛)\s*[?。]?\s*$|什么时候|怎么|如何|多久")
+_BARE_STOP = re.compile(
+    r"\s{0,3}(?:回复)?(?:td|t|n|退|停|unsubscribe|stop)\s{0,3}[。.!]?\s{0,3}", re.ASCII
+)
+_ASKS = re.compile(r"(?:吗|么|嘛)\s{0,3}[?。]?\s{0,3}$|什么时候|怎么|如何|多久")
 
 _COMPLAINT = re.compile(
     r"投诉|举报|信访|维权|起诉|要告|告你们|告到|上法院|打官司|律师函|找律师|曝光|找媒体|找记者"

@@ -52,7 +52,9 @@ def agency_statement(product: Product) -> str | None:
     """Who issues a product this bank only distributes; None for the bank's own."""
     if not product.agency or not product.issuer:
         return None
-    return f"{product.name}由{product.issuer}发行与管理，本行为代销机构，不承担产品的投资和兑付责任。"
+    return (
+        f"{product.name}由{product.issuer}发行与管理，本行为代销机构，不承担产品的投资和兑付责任。"
+    )
 
 
 def missing_from(text: str, products: Sequence[Product]) -> list[Finding]:

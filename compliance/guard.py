@@ -61,7 +61,7 @@ def _read(line: str, default_role: Role) -> tuple[str, Role]:
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two values under one key would let one reader see a text and another judge a different one."""
+    """With two values under one key, one text could be judged and another one sent."""
     row = dict(pairs)
     if len(row) != len(pairs):
         raise MalformedLine("同一字段出现了两次")

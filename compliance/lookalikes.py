@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables read better in long rows.
 """Tables of layer 0: which signs, scripts and spellings stand for which word. Data only."""
 
 import re
@@ -37,9 +38,7 @@ _PAIRS = (
     "頁页頗颇頻频顆颗顏颜飄飘飯饭餐餐館馆騰腾騷骚驅驱髮发發发麼么點点鼓鼓齣出"
 )
 # Traditional and variant characters, each followed by its simplified form.
-TRADITIONAL = {
-    old: new for old, new in zip(_PAIRS[::2], _PAIRS[1::2], strict=True) if old != new
-}
+TRADITIONAL = {old: new for old, new in zip(_PAIRS[::2], _PAIRS[1::2], strict=True) if old != new}
 
 # Characters that look like another one.
 LOOKALIKES = {

@@ -1,8 +1,8 @@
 """Layer 0: one spelling for what a reader sees as one word, with the way back to the original.
 
-Two traps shape this file. Joining across sentence ends turns 不提供担保。本行 into 保本, so sentence
-punctuation is never dropped; joining across words turns 投保 本产品 into 保本, so a gap is closed only
-around a lone character or inside a protected word.
+Two traps shape this file. Joining across sentence ends turns 不提供担保。本行 into 保本, so
+sentence punctuation is never dropped; joining across words turns 投保 本产品 into 保本, so a gap
+is closed only around a lone character or inside a protected word.
 """
 
 import unicodedata
@@ -22,8 +22,9 @@ from compliance.lookalikes import (
 _Cell = tuple[str, int, int]
 
 _ALWAYS_NOISE = frozenset("*·•・‧∙_^+#@=&`'\\-~|丨")
-_SOFT_NOISE = frozenset(" \t/.—–、\n()[]<>{}\"「」『』【】\u00b4:")
+_SOFT_NOISE = frozenset(' \t/.—–、\n()[]<>{}"「」『』【】\u00b4:')
 _LONGEST_GAP = 4
+_FEWEST_THREADED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,8 @@ class Normalised:
 
 def normalise(text: str) -> Normalised:
     """Fold width, case, script, look-alikes, sound-alikes and inserted separators."""
-    cells = [
-        (folded, at, at + 1) for at, char in enumerate(text) for folded in _fold(char)
-    ]
-    cells = _spell_out(_close_gaps(cells))
+    cells = [(folded, at, at + 1) for at, char in enumerate(text) for folded in _fold(char)]
+    cells = _spell_out(_close_gaps(_unthread(cells)))
     return Normalised(
         "".join(char for char, _, _ in cells),
         [start for _, start, _ in cells],
@@ -69,6 +68,22 @@ def _fold(char: str) -> str:
 def _simplify(char: str) -> str:
     simple = TRADITIONAL.get(char, char)
     return LOOKALIKES.get(simple, simple)
+
+
+def _unthread(cells: list[_Cell]) -> list[_Cell]:
+    """Drop a separator threaded through every character of a stretch: 保·本·3·% ."""
+    threads: set[int] = set()
+    at = 1
+    while at < len(cells) - 1:
+        end = at
+        while end < len(cells) - 1 and cells[end][0] == cells[at][0] != cells[end - 1][0]:
+            end += 2
+        if cells[at][0] in _ALWAYS_NOISE and end - at >= 2 * _FEWEST_THREADED:
+            threads.update(range(at, end, 2))
+            at = end
+        else:
+            at += 1
+    return [cell for index, cell in enumerate(cells) if index not in threads] if threads else cells
 
 
 def _close_gaps(cells: list[_Cell]) -> list[_Cell]:
@@ -161,5 +176,3 @@ def _respell(word: str, written: list[_Cell]) -> list[_Cell]:
     if len(word) == len(written):
         return [(char, start, end) for char, (_, start, end) in zip(word, written, strict=True)]
     return [(char, written[0][1], written[-1][2]) for char in word]
-
-

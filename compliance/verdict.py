@@ -9,7 +9,7 @@ ReasonT = TypeVar("ReasonT", bound=StrEnum, covariant=True)
 
 
 class Role(StrEnum):
-    """Whose words are judged; the same sentence is a promise from staff and a question from a customer."""
+    """Whose words are judged: a promise from staff may be a question from a customer."""
 
     RM = "rm"
     BOT = "bot"

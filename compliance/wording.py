@@ -16,12 +16,14 @@ from compliance.scope import Excuse, excuse
 from compliance.verdict import PASSED, Finding, Level, Role, Verdict
 
 RULES: tuple[Rule, ...] = (*promises.RULES, *promotion.RULES, *conduct.RULES)
-CATEGORIES = tuple(
-    dict.fromkeys([*(rule.category for rule in RULES), "missing_disclosure"])
-)
+CATEGORIES = tuple(dict.fromkeys([*(rule.category for rule in RULES), "missing_disclosure"]))
 _CONDUCT = frozenset(rule.category for rule in conduct.RULES)
 _CUSTOMER_SPEAKS = re.compile(
-    r"[【\[(“\"]?客户(?:来信|来电|留言|反馈|追问|原话|提问|问|说|称|答|a|b)?[】\])]?\s?[::]"
+    r"(?:^|(?<=[,。!?\n]))[【\[(“\"]?客户(?:来信|来电|留言|反馈|追问|原话|提问|问|说|称|答|a|b)?[】\])]?\s?[::]"
+)
+_STAFF_ANSWERS = re.compile(
+    r"\n|(?:客户经理|经理|理财师|顾问|我|答|回复|回答|回|rm)"
+    r"(?:答|说|回复)?\s?:"
 )
 _Judged = tuple[Level, Finding]
 
@@ -31,31 +33,30 @@ def check(text: str, role: Role) -> Verdict:
     if not text.strip():
         return PASSED
     plain = normalise(text)
-    speaker = Role.CUSTOMER if _CUSTOMER_SPEAKS.match(plain.text) else role
-    judged = [*_phrases(plain, speaker), *_lacking(plain, speaker)]
+    judged = [*_phrases(plain, role), *_lacking(plain, role)]
     findings = sorted({finding for _, finding in judged}, key=lambda one: (one.start, one.end))
     level = max((level for level, _ in judged), key=lambda one: one.severity, default=Level.PASS)
-    return Verdict(Level.PASS if speaker is Role.CUSTOMER else level, tuple(findings))
+    return Verdict(level, tuple(findings))
 
 
 def _phrases(plain: Normalised, role: Role) -> Iterator[_Judged]:
     heard_as = Role.RM if role is Role.CUSTOMER else role
+    quoted = _customers_words(plain.text)
     for rule in RULES:
         if heard_as.value not in rule.roles:
             continue
         for start, end in _hits(rule, plain.text):
             why_not = excuse(plain.text, start, end, rule.category)
             if why_not is None:
-                yield _level(rule.category, role), _finding(plain, rule, start, end)
+                speaker = Role.CUSTOMER if any(start in words for words in quoted) else role
+                yield _level(rule.category, speaker), _finding(plain, rule, start, end)
             elif why_not is Excuse.ANNOUNCED:
                 yield Level.WARN, _finding(plain, rule, start, end)
 
 
 def _hits(rule: Rule, text: str) -> Iterator[tuple[int, int]]:
     """Where a rule's phrases occur, overlapping occurrences told once."""
-    spans = sorted(
-        match.span() for pattern in _patterns(rule) for match in pattern.finditer(text)
-    )
+    spans = sorted(match.span() for pattern in _patterns(rule) for match in pattern.finditer(text))
     last_end = -1
     for start, end in spans:
         if start >= last_end and end > start:
@@ -70,7 +71,7 @@ def _patterns(rule: Rule) -> tuple[re.Pattern[str], ...]:
 
 def _lacking(plain: Normalised, role: Role) -> Iterator[_Judged]:
     """What a message to customers leaves out; colleagues and customers need no reminders."""
-    if role in {Role.CUSTOMER, Role.INTERNAL}:
+    if role in {Role.CUSTOMER, Role.INTERNAL} or _customers_words(plain.text):
         return
     for lack in lacks(plain.text):
         start, end = plain.span(lack.start, lack.end)
@@ -79,7 +80,18 @@ def _lacking(plain: Normalised, role: Role) -> Iterator[_Judged]:
         yield (Level.WARN if lack.doubtful else Level.BLOCK), finding
 
 
+def _customers_words(text: str) -> list[range]:
+    """The stretches marked 客户： up to the answer or the end of the line."""
+    stretches = []
+    for match in _CUSTOMER_SPEAKS.finditer(text):
+        answer = _STAFF_ANSWERS.search(text, match.end())
+        stretches.append(range(match.end(), answer.start() if answer else len(text)))
+    return stretches
+
+
 def _level(category: str, role: Role) -> Level:
+    if role is Role.CUSTOMER:
+        return Level.PASS
     if role is Role.INTERNAL and category not in _CONDUCT:
         return Level.WARN
     return Level.BLOCK

@@ -1,7 +1,7 @@
 """What the compliance rules find in a material; findings inform people, they approve nothing."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 from compliance import disclosures
@@ -9,6 +9,33 @@ from compliance.guard import checked
 from compliance.verdict import Finding as RuleFinding
 from compliance.verdict import Level, Role
 from content.models import Product
+
+# A text that opens like a customer's line would be judged as the customer's words, to which no
+# rule applies; whatever a material opens with, all of it is ours.
+OURS = "素材："
+
+
+CATEGORY_LABELS = {
+    "guarantee_principal": "承诺保本",
+    "guarantee_return": "承诺收益",
+    "zero_risk": "宣称无风险",
+    "past_performance": "过往业绩展示",
+    "benchmark_misuse": "业绩比较基准",
+    "market_prediction": "预测走势",
+    "pressure_inducement": "催促诱导",
+    "superlative": "绝对化用语",
+    "endorsement": "不当背书",
+    "disparagement": "贬低同业",
+    "deposit_confusion": "混同存款",
+    "concealment": "隐瞒要素",
+    "suitability_evasion": "规避适当性",
+    "privacy_leak": "泄露客户信息",
+    "consent_dnd": "违背客户授权",
+    "ai_disclosure": "身份标识",
+    "misconduct": "违规行为",
+    "missing_disclosure": "缺少必备提示",
+    "internal_error": "检查未完成",
+}
 
 
 @dataclass(frozen=True)
@@ -57,16 +84,16 @@ def findings_of(title: str, body: str, about: Sequence[Product]) -> list[Finding
 
 
 def _wording(text: str, field: str) -> list[Finding]:
-    verdict = checked(text, Role.MATERIAL)
-    return [_finding(found, field, verdict.level) for found in verdict.findings]
+    verdict = checked(OURS + text, Role.MATERIAL)
+    return [_finding(found, field, verdict.level, len(OURS)) for found in verdict.findings]
 
 
-def _finding(found: RuleFinding, field: str, level: Level) -> Finding:
+def _finding(found: RuleFinding, field: str, level: Level, before: int = 0) -> Finding:
     return Finding(
         level=level.value,
         category=found.category,
-        start=found.start,
-        end=found.end,
+        start=max(0, found.start - before),
+        end=max(0, found.end - before),
         reason=found.reason,
         rule=found.rule,
         field=field,
@@ -76,6 +103,14 @@ def _finding(found: RuleFinding, field: str, level: Level) -> Finding:
 def blocking(findings: Iterable[Finding]) -> bool:
     """Whether any of these stands against going live."""
     return any(finding.level == Level.BLOCK.value for finding in findings)
+
+
+def for_people(findings: Iterable[Finding]) -> list[Finding]:
+    """The same findings with the category in words for the screen."""
+    return [
+        replace(finding, category=CATEGORY_LABELS.get(finding.category, "合规提示"))
+        for finding in findings
+    ]
 
 
 def marked(body: str, findings: Iterable[Finding]) -> list[Segment]:

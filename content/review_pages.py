@@ -246,7 +246,7 @@ async def _review(request: web.Request, typed: Decision, errors: dict[str, str])
         standing=standing(version, now),
         author=names[version.author_id],
         segments=checks.marked(version.body, findings),
-        findings=findings,
+        findings=checks.for_people(findings),
         automatic=await _automatic(request, version, about),
         by_hand=CHECKED_BY_HAND,
         products=about,

@@ -140,6 +140,7 @@ def _matching(
     last = rows_of(func.max(Version.number)).where(col(Version.material_id) == Material.id)
     rows = (
         rows_of(Material, Newest, Live, col(Staff.name))
+        .select_from(Material)
         .join(
             Newest,
             and_(
@@ -270,6 +271,7 @@ async def decided(session: AsyncSession, userid: str | None, now: datetime) -> l
 def _tasks() -> "Select[Material, Version, str]":
     return (
         rows_of(Material, Version, col(Staff.name))
+        .select_from(Material)
         .join(Version, col(Version.material_id) == Material.id)
         .join(Staff, col(Staff.id) == Version.author_id)
         .limit(200)

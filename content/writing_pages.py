@@ -197,7 +197,7 @@ async def _findings(session: AsyncSession, draft: DraftMaterial) -> list[checks.
     if not draft.body:
         return []
     about = await products.by_codes(session, draft.product_codes)
-    return checks.findings_of(draft.title, draft.body, about)
+    return checks.for_people(checks.findings_of(draft.title, draft.body, about))
 
 
 @routes.post("/content/preview")

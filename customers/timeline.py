@@ -58,7 +58,7 @@ async def _relations(session: AsyncSession, customer_id: UUID) -> list[Event]:
         .where(col(Follow.customer_id) == customer_id)
     )
     events = []
-    for follow, rm in (await session.execute(query)).tuples():
+    for follow, rm in await session.execute(query):
         came = f"来源：{follow.source}" if follow.source else ""
         events.append(Event(follow.added_at, Side.STAFF, f"{rm}添加了客户", came, "blue"))
         if follow.removed_at is not None:
@@ -111,7 +111,7 @@ async def _stages(session: AsyncSession, customer_id: UUID) -> list[Event]:
             col(AuditEntry.action) == "customers:customer:stage",
         )
     )
-    rows = (await session.execute(query)).tuples()
+    rows = await session.execute(query)
     return [_staged(entry, name or entry.actor) for entry, name in rows]
 
 

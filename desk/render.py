@@ -23,7 +23,13 @@ def set_up(app: web.Application, *packages: str) -> None:
     environment = aiohttp_jinja2.setup(
         app, loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"when": when, "day": day, "yuan": yuan, "percent": percent, "count": count}
+    environment.filters |= {
+        "when": when,
+        "day": day,
+        "yuan": yuan,
+        "percent": percent,
+        "count": count,
+    }
     environment.globals["icon"] = icon
     app.router.add_static("/static/", HERE / "static", append_version=False)
 
@@ -32,7 +38,9 @@ def page(
     request: web.Request, template: str, context: object, *, status: int = 200
 ) -> web.Response:
     """A whole page inside the frame; the template reads `page`, and nothing else of ours."""
-    return aiohttp_jinja2.render_template(template, request, _frame(request, context), status=status)
+    return aiohttp_jinja2.render_template(
+        template, request, _frame(request, context), status=status
+    )
 
 
 def fragment(request: web.Request, template: str, context: object) -> web.Response:
@@ -108,4 +116,6 @@ def count(number: int) -> str:
 
 def icon(name: str) -> Markup:
     """One symbol of the house's set (`desk/static/icons.svg`)."""
-    return Markup('<svg class="icon" aria-hidden="true"><use href="/static/icons.svg#{}"/></svg>').format(name)
+    return Markup(
+        '<svg class="icon" aria-hidden="true"><use href="/static/icons.svg#{}"/></svg>'
+    ).format(name)

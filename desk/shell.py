@@ -47,12 +47,16 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         if refusal.status < HTTPStatus.BAD_REQUEST:
             raise
         say = refusal.text if refusal.text and "：" in refusal.text else ""
-        response = error_page(request, refusal.status, say or SAY.get(HTTPStatus(refusal.status), ""))
+        response = error_page(
+            request, refusal.status, say or SAY.get(HTTPStatus(refusal.status), "")
+        )
     except ConnectionResetError:
         raise
     except Exception:
         log.exception("page_failed", path=request.path, method=request.method)
-        response = error_page(request, 500, "系统出错了，您的操作没有生效。请稍后重试；若再次出现，请联系系统管理员。")
+        response = error_page(
+            request, 500, "系统出错了，您的操作没有生效。请稍后重试；若再次出现，请联系系统管理员。"
+        )
     if not response.prepared:
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
@@ -135,7 +139,8 @@ async def _check_form_token(request: web.Request) -> None:
     """A state change must carry the token of its own sign-in (S-11)."""
     sent = request.headers.get("X-CSRF-Token", "")
     if not sent and request.content_type in (
-        "application/x-www-form-urlencoded", "multipart/form-data",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
     ):
         sent = str((await request.post()).get("csrf", ""))
     if not hmac.compare_digest(sent.encode(), signed(request).csrf.encode()):

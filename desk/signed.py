@@ -76,9 +76,7 @@ async def open_session(
     return token, opened
 
 
-async def who_is(
-    session: AsyncSession, token: str, door: str, now: datetime
-) -> Signed | None:
+async def who_is(session: AsyncSession, token: str, door: str, now: datetime) -> Signed | None:
     """Whose token this is, if the sign-in still holds: 30 minutes idle, 12 hours at most."""
     opened = await session.get(StaffSession, _hash(token))
     if opened is None or opened.door != door:
@@ -109,6 +107,11 @@ def set_cookie(response: web.StreamResponse, token: str, door: str, secure: bool
     """Hand the token to the browser, out of reach of scripts and of other sites."""
     name, path = COOKIES[door]
     response.set_cookie(
-        name, token, path=path, httponly=True, samesite="Lax", secure=secure,
+        name,
+        token,
+        path=path,
+        httponly=True,
+        samesite="Lax",
+        secure=secure,
         max_age=int(ABSOLUTE.total_seconds()),
     )

@@ -59,7 +59,9 @@ async def sidebar_signin(request: web.Request) -> web.StreamResponse:
 def _leave_for(address: URL, request: web.Request, state: str) -> web.Response:
     response = see_other(str(address))
     back = request.query.get("next", "/")
-    response.set_cookie(STATE, f"{state}|{back}", path="/", httponly=True, samesite="Lax", max_age=600)
+    response.set_cookie(
+        STATE, f"{state}|{back}", path="/", httponly=True, samesite="Lax", max_age=600
+    )
     return response
 
 
@@ -86,11 +88,15 @@ async def _finish(request: web.Request, door: str) -> web.StreamResponse:
         userid = await request.app[WECOM].member_of_code(request.query.get("code", ""))
     except WeComError as error:
         log.warning("signin_refused", error=type(error).__name__)
-        return error_page(request, 403, "企业微信没有确认您的身份：请重新登录；若仍不行，请联系系统管理员。")
+        return error_page(
+            request, 403, "企业微信没有确认您的身份：请重新登录；若仍不行，请联系系统管理员。"
+        )
     session, now = session_of(request), now_of(request)
     staff = await people.by_userid(session, userid)
     if staff is None:
-        return error_page(request, 403, "您还没有开通使用权限：请联系系统管理员在“员工与角色”中添加您。")
+        return error_page(
+            request, 403, "您还没有开通使用权限：请联系系统管理员在“员工与角色”中添加您。"
+        )
     token, _ = await open_session(session, staff, door, now)
     audit.record(session, "desk:staff:signin", staff.id, by=staff.userid, now=now, door=door)
     response = see_other(_own_path(back))
@@ -113,5 +119,3 @@ async def signout(request: web.Request) -> web.StreamResponse:
     response = see_other("/")
     response.del_cookie(name, path=path)
     return response
-
-

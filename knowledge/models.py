@@ -1,4 +1,4 @@
-"""Tables: suggestions with everything needed to replay them, and how far the index has caught up."""
+"""Tables: suggestions with all that is needed to replay them; how far the index has come."""
 
 import enum
 from datetime import datetime

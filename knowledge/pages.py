@@ -1,4 +1,4 @@
-"""推荐回复 and 索引与匹配: what was suggested and why, what is searchable, and a box to try a search."""
+"""推荐回复 and 索引与匹配: what was suggested and why, and what can be found."""
 
 import asyncio
 from dataclasses import dataclass
@@ -108,8 +108,10 @@ async def suggestion_list(request: web.Request) -> web.Response:
     session, query = session_of(request), _wanted(request)
     total = (await session.execute(select(func.count()).select_from(query.subquery()))).scalar_one()
     number = max(1, int(request.query.get("page", "1") or 1))
-    newest = query.order_by(col(Suggestion.created_at).desc()).limit(PAGE).offset((number - 1) * PAGE)
-    found = [SuggestionRow(s, name, rm) for s, name, rm in (await session.execute(newest)).tuples()]
+    newest = (
+        query.order_by(col(Suggestion.created_at).desc()).limit(PAGE).offset((number - 1) * PAGE)
+    )
+    found = [SuggestionRow(s, name, rm) for s, name, rm in (await session.execute(newest))]
     state, material = request.query.get("state", ""), request.query.get("material", "")
     kept = "&".join(f"{k}={v}" for k, v in (("state", state), ("material", material)) if v)
     states = [("", "全部状态")] + [(s.value, s.label) for s in SuggestionState]
@@ -166,7 +168,7 @@ async def of_customer(request: web.Request) -> web.Response:
     session, customer_id = session_of(request), _uuid(request.match_info["id"])
     query = _wanted(request).where(Suggestion.customer_id == customer_id)
     newest = query.order_by(col(Suggestion.created_at).desc()).limit(PAGE)
-    rows = [SuggestionRow(*row) for row in (await session.execute(newest)).tuples()]
+    rows = [SuggestionRow(*row) for row in (await session.execute(newest))]
     if customer_id is None:
         raise web.HTTPNotFound
     return fragment(request, "knowledge/_of_customer.html", OfCustomer(customer_id, rows))
@@ -247,7 +249,7 @@ async def material_use(request: web.Request) -> web.Response:
         .where(col(Suggestion.version_id).in_(_versions(material_id)))
         .group_by(col(Suggestion.state))
     )
-    counts = dict((await session.execute(states)).tuples().all())
+    counts = dict((await session.execute(states)).all())
     sent = counts.get(SuggestionState.SENT, 0) + counts.get(SuggestionState.EDITED, 0)
     context = MaterialUse(
         material_id,

@@ -93,7 +93,9 @@ async def suggest(
     session.add(suggestion)
     await session.flush()
     await ring(session, BELL, f"{facts.customer_id}:{question.staff_id}")
-    log.info("suggested", suggestion=str(suggestion.id), state=suggestion.state.value, tier=found.tier)
+    log.info(
+        "suggested", suggestion=str(suggestion.id), state=suggestion.state.value, tier=found.tier
+    )
     return suggestion
 
 
@@ -263,9 +265,7 @@ def judge(draft: Draft) -> tuple[Verdict, tuple[str, ...]]:
     return verdict, tuple(reasons)
 
 
-async def with_reminder(
-    session: AsyncSession, text: str, document: library.LibraryDocument
-) -> str:
+async def with_reminder(session: AsyncSession, text: str, document: library.LibraryDocument) -> str:
     """The text with the statutory reminder of the products it speaks of (C-17)."""
     return disclosures.append(text, await products.of_material(session, document.material_id))
 
@@ -327,9 +327,7 @@ async def clear(
     return Cleared(text)
 
 
-def _objections(
-    text: str, suggestion: Suggestion, document: library.LibraryDocument
-) -> list[str]:
+def _objections(text: str, suggestion: Suggestion, document: library.LibraryDocument) -> list[str]:
     """What stands against an edited text; the untouched draft has been judged already."""
     if not text:
         return ["回复内容不能为空。"]
@@ -363,9 +361,7 @@ async def mark_sent(
             version_id=suggestion.version_id,
         ),
     )
-    audit.record(
-        session, "knowledge:suggestion:send", suggestion.id, by=by, now=now, edited=edited
-    )
+    audit.record(session, "knowledge:suggestion:send", suggestion.id, by=by, now=now, edited=edited)
     await ring(session, BELL, f"{suggestion.customer_id}:{suggestion.staff_id}")
 
 

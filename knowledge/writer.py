@@ -72,11 +72,11 @@ def sentences_of(text: str) -> list[str]:
 
 
 class QuotingWriter:
-    """Quotes the best passage word for word: the default, and what every other writer falls back to."""
+    """Quotes the best passage word for word: the default, and what others fall back to."""
 
     name = "quoting"
 
-    async def draft(self, question: str, sources: Sequence[Source]) -> Draft:
+    async def draft(self, question: str, sources: Sequence[Source]) -> Draft:  # noqa: ARG002
         """The best passage, every sentence cited."""
         return quote(sources)
 

@@ -4,13 +4,6 @@ from alembic import context
 from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
-import attribution.models
-import bank.models
-import bot.models
-import content.models
-import customers.models
-import desk.models
-import knowledge.models
 import scheduler.models  # noqa: F401  (imported for its tables)
 
 # Two processes that start together must not both create the tables.

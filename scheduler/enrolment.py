@@ -252,4 +252,4 @@ async def customer_choices(
         .order_by(col(Customer.name))
         .limit(limit)
     )
-    return [(str(id_), name) for id_, name in (await session.execute(query)).tuples()]
+    return [(str(id_), name) for id_, name in (await session.execute(query))]

@@ -124,7 +124,7 @@ async def cases_of(session: AsyncSession, touches: Sequence[Touch]) -> list[Case
         )
         .where(col(Touch.id).in_([touch.id for touch in touches]))
     )
-    rows = (await session.execute(query)).tuples()
+    rows = await session.execute(query)
     found = {row[0].id: Case(*row) for row in rows}
     return [found[touch.id] for touch in touches]
 

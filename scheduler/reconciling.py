@@ -93,7 +93,7 @@ async def _doubts(session: AsyncSession, now: datetime) -> list[Doubt]:
         .order_by(col(SendTask.polled_at).asc().nulls_first(), col(SendTask.intent_at))
         .limit(AT_ONCE)
     )
-    rows = (await session.execute(query)).tuples().all()
+    rows = (await session.execute(query)).all()
     return [
         Doubt(task.id, userid, task.text, task.intent_at, await _contacts(session, task.id))
         for task, userid in rows

@@ -3,13 +3,14 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import join
 from sqlmodel import col
 
+from bank.calendar import local_day
 from bank.models import Role, Staff
 from content.models import Material, Version
 from customers.book import SEES_ALL, visible
@@ -122,7 +123,7 @@ async def sop_lines(session: AsyncSession, who: Signed) -> list[SopLine]:
     )
     order = (col(Sop.state) != "running", col(Sop.state) != "draft", col(Sop.name))
     rows = await session.execute(select(Sop, steps, enrolled, delivered).order_by(*order))
-    return [SopLine(*row) for row in rows.tuples()]
+    return [SopLine(*row) for row in rows]
 
 
 async def step_lines(
@@ -153,7 +154,7 @@ async def step_lines(
             version is not None,
             counts[step.id],
         )
-        for step, material, version in (await session.execute(query)).tuples()
+        for step, material, version in (await session.execute(query))
     ]
 
 
@@ -168,7 +169,7 @@ async def _counts(
         .group_by(col(Touch.step_id), col(Touch.state))
     )
     counts: dict[UUID, dict[TouchState, int]] = defaultdict(dict)
-    for step_id, state, number in (await session.execute(query)).tuples():
+    for step_id, state, number in await session.execute(query):
         counts[step_id][state] = number
     return counts
 
@@ -185,7 +186,7 @@ async def enrolment_lines(
         .order_by(col(Enrolment.enrolled_at).desc(), col(Customer.name))
         .limit(limit)
     )
-    return [EnrolmentLine(*row) for row in (await session.execute(query)).tuples()]
+    return [EnrolmentLine(*row) for row in (await session.execute(query))]
 
 
 async def touch_rows(
@@ -193,9 +194,10 @@ async def touch_rows(
 ) -> tuple[list[TouchRow], int]:
     """A page of touches of customers one may see, latest due first, and how many there are."""
     conditions = _conditions(who, wanted)
-    counted = _touches(select(func.count(col(Touch.id)))).where(*conditions)
+    counted = select(func.count(col(Touch.id))).select_from(_JOINED).where(*conditions)
     query = (
-        _touches(select(Touch, Sop, Step, col(Customer.name), col(Staff.name), Enrolment, Material))
+        select(Touch, Sop, Step, col(Customer.name), col(Staff.name), Enrolment, Material)
+        .select_from(_JOINED)
         .where(*conditions)
         .order_by(col(Touch.due_at).desc(), col(Touch.id))
         .limit(A_PAGE)
@@ -203,21 +205,19 @@ async def touch_rows(
     )
     rows = [
         TouchRow(touch, sop, step, customer, rm, enrolment.arm.label, material.title)
-        for touch, sop, step, customer, rm, enrolment, material in await session.execute(query)
+        for touch, sop, step, customer, rm, enrolment, material in (await session.execute(query))
     ]
     return rows, (await session.execute(counted)).scalar_one()
 
 
-def _touches(query: Select[Any]) -> Select[Any]:
-    return (
-        query.select_from(Touch)
-        .join(Enrolment, col(Enrolment.id) == col(Touch.enrolment_id))
-        .join(Sop, col(Sop.id) == col(Enrolment.sop_id))
-        .join(Step, col(Step.id) == col(Touch.step_id))
-        .join(Material, col(Material.id) == col(Step.material_id))
-        .join(Customer, col(Customer.id) == col(Touch.customer_id))
-        .join(Staff, col(Staff.id) == col(Touch.staff_id))
-    )
+_JOINED = (
+    join(Touch, Enrolment, col(Enrolment.id) == col(Touch.enrolment_id))
+    .join(Sop, col(Sop.id) == col(Enrolment.sop_id))
+    .join(Step, col(Step.id) == col(Touch.step_id))
+    .join(Material, col(Material.id) == col(Step.material_id))
+    .join(Customer, col(Customer.id) == col(Touch.customer_id))
+    .join(Staff, col(Staff.id) == col(Touch.staff_id))
+)
 
 
 def _conditions(who: Signed, wanted: Wanted) -> list[ColumnElement[bool]]:
@@ -251,7 +251,7 @@ async def open_tasks(session: AsyncSession, who: Signed, limit: int = 20) -> lis
         .order_by(col(SendTask.state) != TaskState.UNKNOWN, col(SendTask.intent_at).desc())
         .limit(limit)
     )
-    return [TaskRow(*row) for row in (await session.execute(query)).tuples()]
+    return [TaskRow(*row) for row in (await session.execute(query))]
 
 
 def _staff_in_scope(who: Signed) -> ColumnElement[bool]:
@@ -278,4 +278,8 @@ async def material_choices(session: AsyncSession, now: datetime) -> list[tuple[s
         .order_by(col(Version.title))
     )
     versions = (await session.execute(query)).scalars()
-    return [(str(v.material_id), f"{v.title}（至 {v.valid_until:%Y-%m-%d}）") for v in versions]
+    return [
+        (str(version.material_id), f"{version.title}（至 {local_day(version.valid_until)}）")
+        for version in versions
+        if version.valid_until
+    ]

@@ -96,7 +96,7 @@ async def _open_tasks(session: AsyncSession, now: datetime) -> list[OpenTask]:
         .order_by(col(SendTask.polled_at).asc().nulls_first(), col(SendTask.handed_at))
         .limit(AT_ONCE)
     )
-    rows = (await session.execute(query)).tuples()
+    rows = await session.execute(query)
     return [
         OpenTask(task.id, task.msgid or "", userid, stop=not open_touches or _too_old(task, now))
         for task, userid, open_touches in rows

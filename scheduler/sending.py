@@ -174,7 +174,12 @@ async def _hand_over(
         log.warning("touch_sent", task=str(order.task_id), outcome=outcome, error=repr(error))
         return False
     async with sessions.begin() as session:
-        await _handed(session, order, created, now)
+        ours = await _handed(session, order, created, now)
+    if not ours:
+        # Somebody gave the call up for lost and planned its touches again.
+        await wecom.cancel_mass_send(created.msgid)
+        log.warning("touch_sent", task=str(order.task_id), outcome="recalled")
+        return False
     sent.handed += len(order.contacts) - len(created.failed)
     sent.failed += len(created.failed)
     log.info("touch_sent", task=str(order.task_id), rm=order.userid, outcome="handed")
@@ -183,10 +188,11 @@ async def _hand_over(
 
 async def _handed(
     session: AsyncSession, order: Order, created: MassSendCreated, now: datetime
-) -> None:
-    await touches.handed(session, order.task_id, created.msgid, created.failed, now, now)
+) -> bool:
+    ours = await touches.handed(session, order.task_id, created.msgid, created.failed, now, now)
     await session.flush()
     await enrolment.complete(session, order.enrolments, now)
+    return ours
 
 
 async def _not_handed(

@@ -174,11 +174,14 @@ async def handed(
     failed: Collection[str],
     at: datetime,
     now: datetime,
-) -> None:
-    """The RM has it; the customers in `failed` (WeCom ids) cannot receive it."""
+) -> bool:
+    """The RM has it; the customers in `failed` (WeCom ids) cannot receive it.
+
+    False if the task was settled meanwhile, so that this one must be recalled.
+    """
     task = await _doubtful(session, task_id)
     if task is None:
-        return
+        return False
     task.state, task.msgid, task.handed_at, task.error = TaskState.HANDED, msgid, at, ""
     for touch, contact in await carried_by(session, task_id):
         touch.lease_until = None
@@ -186,6 +189,7 @@ async def handed(
             _not_reached(touch, NOT_ACCEPTED, now)
         else:
             touch.state = TouchState.HANDED
+    return True
 
 
 async def failed(session: AsyncSession, task_id: UUID, reason: str, now: datetime) -> None:
@@ -240,7 +244,7 @@ async def carried_by(session: AsyncSession, task_id: UUID) -> list[tuple[Touch, 
         .with_for_update(of=Touch)
     )
     rows = await session.execute(query, execution_options={"populate_existing": True})
-    return [(touch, contact or "") for touch, contact in rows.tuples()]
+    return [(touch, contact or "") for touch, contact in rows]
 
 
 # What the platform reports about a task that was handed over.
@@ -396,7 +400,7 @@ async def of_chat(session: AsyncSession, staff_id: UUID, customer_id: UUID) -> l
         )
         .order_by(col(Touch.due_at))
     )
-    rows = (await session.execute(query)).tuples()
+    rows = await session.execute(query)
     return [
         TouchLine(touch.id, touch.state, sop, position, title, body, touch.due_at)
         for touch, sop, position, title, body in rows
@@ -426,7 +430,7 @@ async def marketing_moments(
             or_(delivered, still_open),
         )
     )
-    rows = (await session.execute(query)).tuples()
+    rows = await session.execute(query)
     return [at if state == TouchState.DELIVERED and at else now for state, at in rows]
 
 

@@ -36,7 +36,7 @@ async def enrol_by_date(session: AsyncSession, now: datetime) -> int:
         .group_by(col(Sop.id))
     )
     entered = 0
-    for sop, first_day in (await session.execute(query)).tuples().all():
+    for sop, first_day in (await session.execute(query)).all():
         today = local_day(now)
         until = today + timedelta(days=max(0, -first_day))
         due = _maturing if sop.trigger == Trigger.MATURITY else _expiring
@@ -70,7 +70,7 @@ async def _maturing(session: AsyncSession, sop: Sop, today: date, until: date) -
         .order_by(col(Holding.matures_on), col(Holding.customer_id))
         .limit(AT_ONCE)
     )
-    rows = (await session.execute(query)).tuples()
+    rows = await session.execute(query)
     return [(customer_id, day) for customer_id, day in rows if day is not None]
 
 
@@ -87,7 +87,7 @@ async def _expiring(session: AsyncSession, sop: Sop, today: date, until: date) -
         .order_by(col(Customer.risk_assessed_at))
         .limit(AT_ONCE)
     )
-    rows = (await session.execute(query)).tuples()
+    rows = await session.execute(query)
     days = [(id_, local_day(expires_at(assessed))) for id_, assessed in rows if assessed]
     return [(id_, day) for id_, day in days if today <= day <= until]
 

@@ -98,7 +98,9 @@ async def a_follow(
     return follow
 
 
-async def a_product(session: AsyncSession, *, rating: int = 2, name: str = "安心添利90天") -> Product:
+async def a_product(
+    session: AsyncSession, *, rating: int = 2, name: str = "安心添利90天"
+) -> Product:
     """A public wealth product of that rating, on sale."""
     product = Product(
         code=f"P{next(_numbers):04d}",

@@ -25,7 +25,6 @@ from migrations import migrate
 from tests.builders import MONDAY
 
 
-
 class Clock:
     """The time of a test: stands still until it is moved."""
 
@@ -116,11 +115,17 @@ class Visitor:
         """Open a page."""
         return await self.http.get(self.base + path, allow_redirects=False, **options)  # type: ignore[arg-type]
 
-    async def post(self, path: str, data: object = None, **options: object) -> aiohttp.ClientResponse:
+    async def post(
+        self, path: str, data: object = None, **options: object
+    ) -> aiohttp.ClientResponse:
         """Submit a form with its token."""
         headers = {"X-CSRF-Token": self.csrf}
         return await self.http.post(
-            self.base + path, data=data, headers=headers, allow_redirects=False, **options  # type: ignore[arg-type]
+            self.base + path,
+            data=data,
+            headers=headers,
+            allow_redirects=False,
+            **options,  # type: ignore[arg-type]
         )
 
     async def text(self, path: str) -> str:
@@ -174,5 +179,3 @@ async def product(settings: Settings, clock: Clock) -> AsyncIterator[Product]:
 def pytest_configure(config: pytest.Config) -> None:
     """Chromium and PostgreSQL write where they may."""
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
-
-

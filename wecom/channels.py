@@ -13,4 +13,6 @@ class Channel(enum.StrEnum):
 
     @property
     def label(self) -> str:
-        return {"single_chat": "单聊", "group": "客户群", "kf": "微信客服", "moments": "朋友圈"}[self]
+        return {"single_chat": "单聊", "group": "客户群", "kf": "微信客服", "moments": "朋友圈"}[
+            self
+        ]

@@ -43,7 +43,6 @@ one, the hint id its support asks for. It never carries the rest of WeCom's text
 addresses and links, nor anything of the request, which holds the token.
 """
 
-
 import re
 from inspect import cleandoc
 

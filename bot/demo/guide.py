@@ -55,7 +55,7 @@ async def show(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     session = session_of(request)
     rows = select(Staff, Branch.name).outerjoin(Branch, col(Branch.id) == col(Staff.branch_id))
-    staff = (await session.execute(rows.order_by(col(Staff.userid)))).tuples().all()
+    staff = (await session.execute(rows.order_by(col(Staff.userid)))).all()
     players = [p for role, does in CAST if (p := _player(role, does, staff))]
     rm = next(p.staff for p in players if p.role == Role.RM.label)
     first = select(Customer).join(Follow, col(Follow.customer_id) == col(Customer.id))
@@ -65,9 +65,7 @@ async def show(request: web.Request) -> web.Response:
     return page(request, "bot/guide.html", Guide(players, address, customer.name, rm.name))
 
 
-def _player(
-    role: Role, does: str, staff: Sequence[tuple[Staff, str | None]]
-) -> Player | None:
+def _player(role: Role, does: str, staff: Sequence[tuple[Staff, str | None]]) -> Player | None:
     """The first person who holds just this role."""
     for person, branch in staff:
         if person.roles == [role.value]:

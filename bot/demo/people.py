@@ -1,4 +1,4 @@
-"""Who belongs to the demo bank: staff, customers, who follows whom, and what customers agreed to."""
+"""Who belongs to the demo bank: staff, customers, who follows whom, what customers agreed to."""
 
 import random
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import yaml
 
 from bank.calendar import at_local, local_day
 from bank.models import Branch, Role, Staff
-from bot.demo.rows import Rows, ident
+from bot.demo.rows import Rows, ident, row
 from compliance.suitability import customer_ceiling, expires_at
 from customers.models import (
     Consent,
@@ -29,9 +29,13 @@ CUSTOMERS = 400
 ADDED_OVER_DAYS = 425
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 PREFIXES = ("130", "135", "136", "137", "138", "139", "150", "158", "159", "182", "186", "188")
-TIERS = (("大众", 62), ("财富", 29), ("私行", 9))
+TIERS = {"大众": 62, "财富": 29, "私行": 9}
 # C1–C5 as risk questionnaires of retail banks come out; older customers are more careful.
-RISK_SHARES = {"young": (5, 24, 40, 23, 8), "middle": (9, 32, 38, 16, 5), "retired": (24, 46, 25, 5, 0)}
+RISK_SHARES = {
+    "young": (5, 24, 40, 23, 8),
+    "middle": (9, 32, 38, 16, 5),
+    "retired": (24, 46, 25, 5, 0),
+}
 NEVER_ASSESSED, EXPIRED = 0.04, 0.06
 CONSENTING, WITHDRAWING = 0.82, 0.07
 FOLLOWED_TWICE, LOST = 0.03, 0.04
@@ -40,7 +44,8 @@ FOLLOWED_TWICE, LOST = 0.03, 0.04
 @cache
 def names() -> dict[str, Any]:
     """The lists names, occupations and tags are drawn from."""
-    found: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("names.yaml").read_text("utf-8"))
+    path = Path(__file__).with_name("names.yaml")
+    found: dict[str, Any] = yaml.safe_load(path.read_text("utf-8"))
     return found
 
 
@@ -128,7 +133,8 @@ def _staff(
 ) -> Staff:
     branch = next((b for b in branches if b.code == person.get("branch")), None)
     sells = person["role"] in (Role.RM, Role.BRANCH_MANAGER)
-    return Staff(
+    return row(
+        Staff,
         id=ident("staff", person["userid"]),
         userid=person["userid"],
         name=person["name"],
@@ -146,10 +152,11 @@ def _client(number: int, rms: Sequence[Staff], today: date, rng: random.Random) 
     group = "young" if age < 40 else "middle" if age < 60 else "retired"
     born = today - timedelta(days=round(age * 365.25) + rng.randint(1, 350))
     woman = rng.random() < 0.54
-    level, assessed = (3, 290) if easy else _assessment(group, rng)
+    level, assessed = (3, 240) if easy else _assessment(group, rng)
     rm = rms[number % len(rms)]
     added = _added(number, today, rng)
-    row = Customer(
+    customer = row(
+        Customer,
         id=ident("customer", number),
         bank_no=f"YZ{620100 + number * 37}",
         external_userid="wm" + "".join(rng.choices(LETTERS, k=30)),
@@ -159,12 +166,12 @@ def _client(number: int, rms: Sequence[Staff], today: date, rng: random.Random) 
         mobile=f"{rng.choice(PREFIXES)}****{rng.randint(0, 9999):04d}",
         risk_level=level,
         risk_assessed_at=_clock(today - timedelta(days=assessed), rng) if level else None,
-        tier="财富" if easy else rng.choices(*zip(*TIERS, strict=True))[0],
+        tier="财富" if easy else rng.choices(list(TIERS), list(TIERS.values()))[0],
         occupation=rng.choice(names()["occupations"][group]),
         branch_id=rm.branch_id,
         created_at=added,
     )
-    return Client(row, age, _bonds(row, rm, rms, today, rng, easy), easy)
+    return Client(customer, age, _bonds(customer, rm, rms, today, rng, easy), easy)
 
 
 def _assessment(group: str, rng: random.Random) -> tuple[int | None, int]:
@@ -200,22 +207,22 @@ def _name(born: int, woman: bool, rng: random.Random) -> str:
 
 
 def _bonds(
-    row: Customer,
+    customer: Customer,
     rm: Staff,
     rms: Sequence[Staff],
     today: date,
     rng: random.Random,
     easy: bool,
 ) -> list[Bond]:
-    added = row.created_at
+    added = customer.created_at
     age = (today - local_day(added)).days
     lost = not easy and age > 40 and rng.random() < LOST
     removed = added + timedelta(days=rng.randint(20, age - 5)) if lost else None
-    bonds = [Bond(ident("follow", rm.userid, row.id), rm, added, removed)]
+    bonds = [Bond(ident("follow", rm.userid, customer.id), rm, added, removed)]
     if not easy and not lost and age > 60 and rng.random() < FOLLOWED_TWICE:
         near = [other for other in rms if other.branch_id == rm.branch_id and other is not rm]
         second, later = rng.choice(near), _clock(today - timedelta(days=rng.randint(5, 50)), rng)
-        bonds.append(Bond(ident("follow", second.userid, row.id), second, later))
+        bonds.append(Bond(ident("follow", second.userid, customer.id), second, later))
     return bonds
 
 
@@ -226,9 +233,10 @@ def _relate(rows: Rows, client: Client, rng: random.Random) -> None:
             by_rm = rng.random() < 0.2
             state = FollowState.REMOVED_BY_RM if by_rm else FollowState.REMOVED_BY_CUSTOMER
             client.row.stage = Stage.UNINTERESTED if by_rm else Stage.LOST
-        remark = f"{client.salutation} {rng.choice(names()['remarks'])}" if rng.random() < 0.5 else ""
+        note = f"{client.salutation} {rng.choice(names()['remarks'])}"
         rows.add(
-            Follow(
+            row(
+                Follow,
                 id=bond.id,
                 staff_id=bond.rm.id,
                 customer_id=client.id,
@@ -236,7 +244,7 @@ def _relate(rows: Rows, client: Client, rng: random.Random) -> None:
                 added_at=bond.added_at,
                 removed_at=bond.removed_at,
                 source=rng.choice(names()["sources"]),
-                remark=remark,
+                remark=note if rng.random() < 0.5 else "",
             )
         )
 
@@ -248,10 +256,13 @@ def _agree(rows: Rows, client: Client, today: date, rng: random.Random) -> None:
     given = client.first.added_at + timedelta(minutes=rng.randint(1, 9))
     days = (today - local_day(given)).days
     leaves = not client.easy and days > 30 and rng.random() < WITHDRAWING
-    taken_back = given + timedelta(days=rng.randint(15, days - 2)) if leaves else None
+    # Some say TD after the first messages, others much later.
+    longest = 6 if rng.random() < 0.4 else days - 2
+    taken_back = given + timedelta(days=rng.randint(1, longest)) if leaves else None
     purposes = [Purpose.MARKETING] + [Purpose.PROFILING] * (rng.random() < 0.75)
     for purpose in purposes:
-        consent = Consent(
+        consent = row(
+            Consent,
             id=ident("consent", client.id, purpose.value),
             customer_id=client.id,
             purpose=purpose,
@@ -271,7 +282,8 @@ def _tag(rows: Rows, client: Client, rng: random.Random) -> None:
     told = [(name, "规则") for name in by_rule] + [(name, client.first.rm.name) for name in by_rm]
     for name, source in told:
         rows.add(
-            CustomerTag(
+            row(
+                CustomerTag,
                 id=ident("tag", client.id, name),
                 customer_id=client.id,
                 name=name,

@@ -1,7 +1,7 @@
 """`siyu demo`: one process with the embedded database, the simulated platform and the product."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +30,8 @@ CORP = Corp(
     aes_key="sIyUdEmOsIyUdEmOsIyUdEmOsIyUdEmOsIyUdEmOsIy",
     archive_secret="demo-secret-of-the-archive",
 )
-BELL_SECONDS = 0.3
+# Bells a second apart are distinct events, as on the platform, where they are 15 s apart.
+BELL_SECONDS = 1.0
 
 
 def demo_settings(base: Settings, port: int) -> Settings:
@@ -57,20 +58,22 @@ def demo_settings(base: Settings, port: int) -> Settings:
 
 
 @asynccontextmanager
-async def demo(settings: Settings, port: int) -> AsyncIterator[Parts]:
+async def demo(
+    settings: Settings, port: int, *, now: Callable[[], datetime] = utc_now
+) -> AsyncIterator[Parts]:
     """The whole demo, serving; a second start finds everything as it was left."""
     await asyncio.to_thread(migrate, settings.database_url)
-    world = await prepared(settings, utc_now())
+    world = await prepared(settings, now())
     simulator = make_simulator(
         world,
         corp=CORP,
         callback_url=f"{settings.public_url}/wecom/callback",
         sidebar_url=f"{settings.public_url}/sidebar?demo={{member}}",
-        now=utc_now,
+        now=now,
         snapshot=snapshot(settings),
         archive_bell_seconds=BELL_SECONDS,
     )
-    async with serving(settings, HOST, port, mounted={"/simulator/": simulator}) as parts:
+    async with serving(settings, HOST, port, mounted={"/simulator/": simulator}, now=now) as parts:
         yield parts
 
 
@@ -99,5 +102,3 @@ async def run_demo(settings: Settings, port: int) -> None:
     """Serve the demo until it is stopped."""
     async with demo(settings, port):
         await until_stopped()
-
-

@@ -43,11 +43,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def servers_of(home: Path) -> list[psutil.Process]:
     """The PostgreSQL processes that serve this home."""
     data = str(home / "postgres")
-    found = []
-    for process in psutil.process_iter(["name", "cmdline"]):
-        if process.info["name"] == "postgres" and data in " ".join(process.info["cmdline"] or []):
-            found.append(process)
-    return found
+    return [
+        process
+        for process in psutil.process_iter(["name", "cmdline"])
+        if process.info["name"] == "postgres" and data in " ".join(process.info["cmdline"] or [])
+    ]
 
 
 @contextmanager

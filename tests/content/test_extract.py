@@ -1,5 +1,7 @@
 """Text out of uploaded files, and the files that are refused."""
 
+from collections.abc import Callable
+
 import pytest
 
 from content.extract import LARGEST, Extracted, Paragraph, Refused, text_of
@@ -45,35 +47,41 @@ async def test_markdown_loses_its_marks_and_keeps_its_words() -> None:
     assert read.text == "赎回规则\n\n当日受理，见说明\n次日到账"
 
 
-REFUSED = {
-    "zip_bomb": (lambda: papers.a_docx_with("word/media/a.bmp", bytes(40 << 20)), "a.docx", "解压后过大"),
+SAYS_DOCX = "请上传 .txt、.md、.docx 或 .pdf"
+EXE = b"MZ\x90\x00" + bytes(500)
+OLE = b"\xd0\xcf\x11\xe0" + bytes(500)
+docx_with = papers.a_docx_with
+REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
+    "zip_bomb": (lambda: docx_with("word/media/a.bmp", bytes(40 << 20)), "a.docx", "解压后过大"),
     "too_many_entries": (lambda: papers.a_docx_of_many_parts(2_001), "a.docx", "条目过多"),
     "docm": (papers.a_docm, "a.docm", "另存为不含宏"),
     "docm_renamed_docx": (papers.a_docm, "a.docx", "另存为不含宏"),
-    "renamed_exe_as_docx": (lambda: b"MZ\x90\x00" + bytes(500), "a.docx", "不要改名"),
-    "renamed_exe_as_txt": (lambda: b"MZ\x90\x00" + bytes(500), "a.txt", "不要改名"),
+    "renamed_exe_as_docx": (lambda: EXE, "a.docx", "不要改名"),
+    "renamed_exe_as_txt": (lambda: EXE, "a.txt", "不要改名"),
     "html_as_txt": (lambda: b"\n<HTML><script>alert(1)</script>", "a.txt", "不要改名"),
-    "program": (lambda: b"MZ\x90\x00", "a.exe", "请上传 .txt、.md、.docx 或 .pdf"),
-    "picture_with_script": (lambda: b"<svg onload='x'/>", "a.svg", "请上传 .txt、.md、.docx 或 .pdf"),
-    "old_word": (lambda: b"\xd0\xcf\x11\xe0", "a.doc", "另存为 .docx"),
-    "encrypted_docx": (lambda: b"\xd0\xcf\x11\xe0" + bytes(500), "a.docx", "取消密码"),
+    "program": (lambda: EXE, "a.exe", SAYS_DOCX),
+    "picture_with_script": (lambda: b"<svg onload='x'/>", "a.svg", SAYS_DOCX),
+    "old_word": (lambda: OLE, "a.doc", "另存为 .docx"),
+    "encrypted_docx": (lambda: OLE, "a.docx", "取消密码"),
     "encrypted_pdf": (papers.an_encrypted_pdf, "a.pdf", "取消密码"),
     "scanned_pdf": (papers.a_scanned_pdf, "a.pdf", "扫描件"),
     "pdf_with_script": (papers.a_pdf_with_script, "a.pdf", "脚本"),
     "pdf_with_attachment": (papers.a_pdf_with_attachment, "a.pdf", "嵌入对象"),
     "remote_template": (papers.a_docx_with_remote_template, "a.docx", "外部链接模板"),
-    "embedded_object": (lambda: papers.a_docx_with("word/embeddings/o.bin", b"x"), "a.docx", "嵌入对象"),
-    "path_out_of_the_package": (lambda: papers.a_docx_with("../../etc/x", b"x"), "a.docx", "另存"),
+    "embedded_object": (lambda: docx_with("word/embeddings/o.bin", b"x"), "a.docx", "嵌入对象"),
+    "path_out_of_the_package": (lambda: docx_with("../../etc/x", b"x"), "a.docx", "另存"),
     "broken_docx": (lambda: papers.a_docx()[:900], "a.docx", "重新保存"),
     "broken_pdf": (lambda: b"%PDF-1.7\nnothing here", "a.pdf", "重新保存"),
     "spreadsheet_renamed": (
-        lambda: papers.a_docx_with("[Content_Types].xml", b"<Types/>", instead=True), "a.docx", "重新保存",
+        lambda: docx_with("[Content_Types].xml", b"<Types/>", instead=True),
+        "a.docx",
+        "重新保存",
     ),
     "empty": (lambda: b"  \n", "a.txt", "文件是空的"),
     "too_large": (lambda: b"a" * (LARGEST + 1), "a.txt", "超过 20 MB"),
     "too_much_text": (lambda: ("长" * 200_001).encode(), "a.txt", "拆分为几份"),
     "not_text": (lambda: b"\xff\xfe\x00\x01" * 30, "a.txt", "重新"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -101,11 +101,11 @@ async def test_a_private_offering_never_reaches_a_group(session: AsyncSession) -
 
 @given(issuer=st.integers(1, 5), bank=st.integers(1, 5))
 def test_the_higher_of_the_two_ratings_counts(issuer: int, bank: int) -> None:
-    product = Product(issuer_rating=issuer, bank_rating=bank)
+    product = Product.model_construct(issuer_rating=issuer, bank_rating=bank)
+    low = Product.model_construct(issuer_rating=1, bank_rating=1)
     assert product.rating == max(issuer, bank)
-    assert products.highest_rating([product, Product(issuer_rating=1, bank_rating=1)]) == max(
-        issuer, bank
-    )
+    assert products.highest_rating([product, low]) == max(issuer, bank)
+    assert products.highest_rating([]) == 0
 
 
 async def test_documents_carry_all_an_index_needs(session: AsyncSession) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.models import Role, Staff
-from content.models import Material, Passage, State, StoredFile, Version
+from content.models import Material, Nav, Passage, State, StoredFile, Version
 from tests.builders import MONDAY, a_branch, a_product, a_staff, an_approved_material
 from tests.conftest import Clock, Product, Visitor
 from tests.content import papers
@@ -40,7 +41,7 @@ async def staff_of(session: AsyncSession, *roles: Role, name: str = "王敏", **
 
 
 def form(fields: dict[str, Any], **files: tuple[str, bytes]) -> aiohttp.FormData:
-    data = aiohttp.FormData(default_to_multipart=bool(files))
+    data = aiohttp.FormData(quote_fields=False, default_to_multipart=bool(files))
     for name, value in fields.items():
         for each in value if isinstance(value, list) else [value]:
             data.add_field(name, each)
@@ -148,7 +149,7 @@ async def test_a_chosen_file_comes_back_as_text_and_is_kept_with_the_material(
     address = await saved(author, FORM | {"file_id": found[1]})
     assert f"/content/files/{found[1]}" in await author.text(address)
     got = await author.get(f"/content/files/{found[1]}")
-    assert await got.read() == papers.a_docx() or got.headers["Content-Length"]
+    assert (await got.read()).startswith(b"PK")
     assert got.headers["Content-Disposition"] == "attachment; filename*=UTF-8''a.docx"
 
 
@@ -457,11 +458,11 @@ async def test_a_product_shows_both_ratings_and_says_that_the_higher_counts(
 async def test_values_are_drawn_but_not_in_the_first_month_of_a_product(
     product: Product, session: AsyncSession, clock: Clock
 ) -> None:
-    from content.models import Nav
-
     sold = await a_product(session)
     day = clock().date()
-    session.add_all(Nav(product_id=sold.id, on=day - timedelta(days=n), value=1) for n in range(9))
+    session.add_all(
+        Nav(product_id=sold.id, on=day - timedelta(days=n), value=Decimal(1)) for n in range(9)
+    )
     reader = await product.client(await staff_of(session, Role.RM))
     assert "data-chart=" in await reader.text(f"/products/{sold.code}")
     sold.inception = day - timedelta(days=10)

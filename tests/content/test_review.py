@@ -1,6 +1,6 @@
 """Review: how a version goes live, and every way it is refused."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -122,10 +122,10 @@ async def test_a_rejected_version_carries_its_reason_and_is_revised_not_changed(
     assert second.sha256 != version.sha256
 
 
-async def _usable(session: AsyncSession, version: Version, now: object = MONDAY) -> set[object]:
+async def _usable(session: AsyncSession, version: Version, now: datetime = MONDAY) -> set[object]:
     found = await library.only_live(
         session, [version.id], now=now, channel="single_chat", branch_id=None, risk_ceiling=5
-    )  # type: ignore[arg-type]
+    )
     return set(found)
 
 

@@ -56,7 +56,7 @@ def test_a_text_with_nothing_in_it_is_a_row_of_zeros() -> None:
     assert tiny_encoder().encode([]).shape == (0, 16)
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(max_size=20), max_size=6))
 def test_a_text_is_encoded_the_same_alone_and_in_company(texts: list[str]) -> None:
     encoder = tiny_encoder()

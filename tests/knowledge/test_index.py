@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowledge.index import FaissIndex, IndexDamaged, VectorIndex
@@ -44,6 +44,7 @@ def test_nobody_allowed_nothing_found() -> None:
     assert nearest(filled(), axis=0, k=0, allowed=[10]) == []
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 19)), st.integers(0, 5), st.integers(1, 8))
 def test_only_the_allowed_are_found_and_as_many_as_there_are(
     allowed: set[int], axis: int, k: int

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowledge.grams import grams
@@ -54,6 +54,7 @@ def test_a_row_that_is_not_allowed_has_no_score_and_changes_nobody_elses() -> No
     assert list(masked[1:]) == pytest.approx(list(open_to_all[1:]))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(alphabet="赎回到账利率密码", max_size=8), min_size=1, max_size=8), st.data()
 )

@@ -1,0 +1,110 @@
+"""The simulated platform as the demo bank's staff and customers left it last night."""
+
+from datetime import timedelta
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, func, select
+
+from bank.models import ROLE_LABELS, Branch, Role, Staff
+from bot.customer_chat import ARCHIVE
+from bot.models import Cursor, Speaker
+from bot.models import Message as StoredMessage
+from customers.models import Customer, Follow
+from wecom.simulator import Contact, FollowRelation, Member, World
+from wecom.simulator.state import Message
+
+REMEMBERED = timedelta(days=30)
+HEAD_OFFICE = "总行财富管理部"
+COLORS = ("#5b8ff9", "#5ad8a6", "#f6bd16", "#e8684a", "#6dc8ec", "#9270ca", "#ff9d4d", "#269a99")
+
+
+async def seeded_world(session: AsyncSession) -> World:
+    """Members, contacts, relations and the last thirty days of chat, as the bank stores them.
+
+    The archive cursor is set behind these messages: what is stored already is not pulled again.
+    """
+    world = World()
+    world.seed(await _members(session), await _contacts(session), await _follows(session))
+    world.messages.extend(await _messages(session))
+    position = len(world.messages)
+    cursor = insert(Cursor).values(name=ARCHIVE, position=position)
+    await session.execute(
+        cursor.on_conflict_do_update(index_elements=["name"], set_={"position": position})
+    )
+    return world
+
+
+async def _members(session: AsyncSession) -> list[Member]:
+    query = (
+        select(Staff, Branch.name)
+        .outerjoin(Branch, col(Branch.id) == col(Staff.branch_id))
+        .where(col(Staff.enabled))
+        .order_by(col(Staff.userid))
+    )
+    return [
+        Member(staff.userid, staff.name, branch or HEAD_OFFICE, staff.title or _role(staff))
+        for staff, branch in (await session.execute(query))
+    ]
+
+
+def _role(staff: Staff) -> str:
+    return "、".join(ROLE_LABELS[Role(role)] for role in staff.roles)
+
+
+async def _contacts(session: AsyncSession) -> list[Contact]:
+    query = select(Customer).where(col(Customer.external_userid).is_not(None))
+    customers = (await session.execute(query.order_by(col(Customer.bank_no)))).scalars()
+    return [
+        Contact(c.external_userid or "", c.name, c.gender, COLORS[c.id.int % len(COLORS)])
+        for c in customers
+    ]
+
+
+async def _follows(session: AsyncSession) -> list[FollowRelation]:
+    query = (
+        select(Follow, Staff.userid, Customer.external_userid)
+        .join(Staff, col(Staff.id) == col(Follow.staff_id))
+        .join(Customer, col(Customer.id) == col(Follow.customer_id))
+        .where(col(Customer.external_userid).is_not(None), col(Staff.enabled))
+        .order_by(col(Follow.added_at), col(Follow.id))
+    )
+    return [
+        FollowRelation(
+            userid=userid,
+            external_userid=contact or "",
+            created_at=follow.added_at,
+            state=follow.source,
+            remark=follow.remark,
+            deleted_at=follow.removed_at,
+        )
+        for follow, userid, contact in (await session.execute(query))
+    ]
+
+
+async def _messages(session: AsyncSession) -> list[Message]:
+    newest = (await session.execute(select(func.max(StoredMessage.sent_at)))).scalar_one()
+    if newest is None:
+        return []
+    query = (
+        select(StoredMessage, Staff.userid, Customer.external_userid)
+        .join(Staff, col(Staff.id) == col(StoredMessage.staff_id))
+        .join(Customer, col(Customer.id) == col(StoredMessage.customer_id))
+        .where(col(StoredMessage.sent_at) >= newest - REMEMBERED)
+        .order_by(col(StoredMessage.sent_at), col(StoredMessage.msgid))
+    )
+    rows = await session.execute(query)
+    return [
+        Message(
+            seq=seq,
+            msgid=stored.msgid,
+            userid=userid,
+            external_userid=contact or "",
+            from_customer=stored.speaker is Speaker.CUSTOMER,
+            msgtype="text",
+            body={"content": stored.text},
+            via="chat",
+            at=stored.sent_at,
+        )
+        for seq, (stored, userid, contact) in enumerate(rows, 1)
+    ]

@@ -1,0 +1,50 @@
+"""The ticks: one process at a time does each work, and a failed tick comes again."""
+
+from datetime import timedelta
+
+from scheduler import clock, sending
+from scheduler.models import TouchState
+from tests.scheduler.worlds import Bank
+
+SEND, COLLECT, RECONCILE, EXPIRE, ENROL = clock.JOBS
+
+
+async def run(bank: Bank, job: clock.Job) -> bool:
+    """That tick, as the clock runs it."""
+    return await clock.run(job, bank.sessions, bank.wecom, bank.settings, bank.clock())
+
+
+async def test_the_ticks_carry_a_touch_the_whole_road(the_bank: Bank):
+    await the_bank.enrolled()
+    for job in (ENROL, EXPIRE, SEND, RECONCILE):
+        assert await run(the_bank, job)
+    await the_bank.platform.press_send()
+    assert await run(the_bank, COLLECT)
+    assert await the_bank.states() == {TouchState.DELIVERED: 1}
+
+
+async def test_another_process_at_the_same_work_lets_us_skip(the_bank: Bank):
+    await the_bank.enrolled()
+    async with the_bank.sessions.begin() as leader:
+        assert await sending.alone(leader, "scheduler.sending")
+        assert not await run(the_bank, SEND)
+        assert not await run(the_bank, RECONCILE)
+        assert await run(the_bank, COLLECT)
+    assert the_bank.platform.tasks == []
+    assert await run(the_bank, SEND)
+    assert len(the_bank.platform.tasks) == 1
+
+
+async def test_expired_material_ends_and_its_touches_with_it(the_bank: Bank):
+    await the_bank.enrolled(days=(0, 365))
+    the_bank.clock.forward(timedelta(days=181))
+    assert await run(the_bank, EXPIRE)
+    assert await run(the_bank, SEND)
+    assert await the_bank.states() == {TouchState.REFUSED: 2}
+
+
+async def test_it_starts_and_stops(the_bank: Bank):
+    works = clock.Clockwork(the_bank.settings, the_bank.sessions, the_bank.wecom, the_bank.clock)
+    works.stop()
+    works.start()
+    works.stop()

@@ -1,0 +1,135 @@
+"""A small town for journeys: the product and the simulated platform, each on its own port."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+from aiohttp.test_utils import TestServer, unused_port
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import select
+
+from bank.models import Role, Staff
+from bank.settings import Settings
+from bot.app import make_app, open_parts
+from customers.models import Customer
+from tests.builders import MONDAY, a_branch, a_customer, a_follow, a_staff
+from tests.conftest import Clock, Product, Visitor
+from wecom.simulator import Contact, Corp, FollowRelation, Member, World, make_simulator
+
+
+class Town(Product):
+    """The product, the platform, one RM and one customer."""
+
+    rm: Staff
+    customer: Customer
+    platform: str
+    http: aiohttp.ClientSession
+
+    async def control(self, verb: str, **wish: Any) -> dict[str, Any]:
+        """Make somebody act on the platform."""
+        async with self.http.post(f"{self.platform}/control/{verb}", json=wish) as response:
+            answer: dict[str, Any] = await response.json()
+            assert response.status == 200, answer
+            return answer
+
+    async def writes(self, text: str) -> None:
+        """The customer writes to the RM, and the platform's callbacks have arrived."""
+        await self._message(str(self.customer.external_userid), self.rm.userid, text)
+
+    async def rm_says(self, text: str) -> None:
+        """The RM writes to the customer in the chat."""
+        await self._message(self.rm.userid, str(self.customer.external_userid), text)
+
+    async def _message(self, sender: str, receiver: str, text: str) -> None:
+        # The archive's bell rings at most once in 15 s; two in one second would be the same event.
+        self.clock.forward(timedelta(seconds=15))
+        await self.control("message", **{"from": sender, "to": receiver, "text": text})
+        await self.control("settle")
+
+    async def works(self) -> None:
+        """One round of the product's loops."""
+        async with self.parts.sessions.begin() as session:
+            await self.parts.index.catch_up(session, self.clock())
+        await self.parts.dispatcher.handle_new(self.clock())
+        await self.parts.dispatcher.answer_new(self.clock())
+
+    async def seen(self, customer: Customer | None = None) -> list[str]:
+        """What the customer really saw."""
+        async with self.http.get(f"{self.platform}/control/ledger") as response:
+            lines = (await response.json())["ledger"]
+        contact = (customer or self.customer).external_userid
+        return [line["text"] for line in lines if line["external_userid"] == contact]
+
+    async def sidebar(self, rm: Staff | None = None) -> Visitor:
+        """The RM's sidebar."""
+        return await self.client(rm or self.rm, "sidebar")
+
+    async def all(self, model: Any) -> list[Any]:
+        """Every row of a table."""
+        async with self.parts.sessions() as session:
+            return list((await session.execute(select(model))).scalars())
+
+
+async def people(session: AsyncSession) -> tuple[Staff, Customer]:
+    """An RM with one customer."""
+    branch = await a_branch(session)
+    rm = await a_staff(session, Role.RM, branch=branch, name="王敏")
+    customer = await a_customer(session, name="李女士", risk=3, branch=branch)
+    await a_follow(session, rm, customer)
+    await session.commit()
+    return rm, customer
+
+
+@asynccontextmanager
+async def a_town(settings: Settings, clock: Clock, session: AsyncSession) -> AsyncIterator[Town]:
+    """Both servers up, the platform knowing the RM and the customer."""
+    rm, customer = await people(session)
+    port = unused_port()
+    home = f"http://127.0.0.1:{port}"
+    world = World()
+    world.seed(
+        [Member(rm.userid, rm.name)],
+        [Contact(str(customer.external_userid), customer.name)],
+        [FollowRelation(rm.userid, str(customer.external_userid), MONDAY)],
+    )
+    corp = Corp(
+        corp_id=settings.wecom_corp_id,
+        agent_id=settings.wecom_agent_id,
+        secret=settings.wecom_secret.get_secret_value(),
+        token=settings.wecom_token.get_secret_value(),
+        aes_key=settings.wecom_aes_key.get_secret_value(),
+        archive_secret="archive-secret",
+    )
+    simulator = make_simulator(
+        world,
+        corp=corp,
+        callback_url=f"{home}/wecom/callback",
+        sidebar_url=f"{home}/sidebar?demo={{member}}",
+        now=clock,
+        archive_bell_seconds=0,
+    )
+    platform = TestServer(simulator)
+    await platform.start_server()
+    address = str(platform.make_url("")).rstrip("/")
+    outside = {
+        "demo": True,
+        "public_url": home,
+        "wecom_base_url": address,
+        "wecom_oauth_url": address,
+        "wecom_login_url": address,
+        "wecom_jssdk_url": f"{address}/jssdk.js",
+        "archive_url": f"{address}/archive",
+        "archive_secret": type(settings.archive_secret)("archive-secret"),
+    }
+    joined = settings.model_copy(update=outside)
+    async with open_parts(joined, now=clock) as parts, aiohttp.ClientSession() as http:
+        server = TestServer(make_app(joined, parts), port=port)
+        await server.start_server()
+        town = Town(server, parts, clock)
+        town.rm, town.customer, town.platform, town.http = rm, customer, address, http
+        yield town
+        await town.close()
+        await server.close()
+        await platform.close()
