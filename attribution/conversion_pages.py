@@ -175,9 +175,12 @@ async def match(request: web.Request) -> web.Response:
         reason = f"没有客户号为“{typed}”的客户" if typed else "请填写客户号"
     else:
         days = request.app[SETTINGS].attribution_window_days
-        reason = await conversions.match(
-            session, conversion, customer, by=who.userid, now=now_of(request), window_days=days
-        ) or ""
+        reason = (
+            await conversions.match(
+                session, conversion, customer, by=who.userid, now=now_of(request), window_days=days
+            )
+            or ""
+        )
     if reason:
         context = await _listed(request, Unmatched(conversion.id, typed, reason))
         return page(request, "attribution/conversions.html", context, status=422)

@@ -83,7 +83,7 @@ def _chart(months: list[tuple[str, int, int]]) -> dict[str, object]:
     return {
         "tooltip": {"trigger": "axis"},
         "xAxis": {"type": "category", "data": [month for month, _, _ in months]},
-        "yAxis": {"type": "value", "name": "万元"},
+        "yAxis": {"type": "value"},
         "series": [{"type": "bar", "name": "转化金额（万元）", "data": yuan}],
     }
 
@@ -104,9 +104,7 @@ async def lines(request: web.Request) -> web.Response:
         dimension=dimension,
         title=await _title(request, behind),
         query=f"{chosen.query}&dimension={dimension.value}&subject={subject or ''}",
-        lines=await reports.lines_behind(
-            session, behind, limit=PAGE, offset=(number - 1) * PAGE
-        ),
+        lines=await reports.lines_behind(session, behind, limit=PAGE, offset=(number - 1) * PAGE),
         total=total,
         cents=cents,
         number=number,

@@ -5,6 +5,7 @@ import io
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+from xml.etree.ElementTree import ParseError
 
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
@@ -12,6 +13,17 @@ from openpyxl.utils.exceptions import InvalidFileException
 from attribution.rows import COLUMNS, HEADINGS
 
 Rows = list[dict[str, Any]]
+
+# What the reader raises, as the bytes provoke it, at a workbook that is none.
+BROKEN = (
+    zipfile.BadZipFile,
+    InvalidFileException,
+    ParseError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 MOST_ROWS = 50_000
 MOST_UNPACKED = 200 << 20
@@ -49,15 +61,14 @@ def _csv(data: bytes) -> Rows | str:
 
 
 def _xlsx(data: bytes) -> Rows | str:
-    broken = "XLSX 文件已损坏，或不是 Excel 工作簿"
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
             if sum(entry.file_size for entry in package.infolist()) > MOST_UNPACKED:
                 return "文件解压后过大，请拆分后再上传"
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         return _by_heading(book.worksheets[0].iter_rows(values_only=True))
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, IndexError):
-        return broken
+    except BROKEN:
+        return "XLSX 文件已损坏，或不是 Excel 工作簿"
 
 
 def _by_heading(lines: Iterable[Sequence[Any]]) -> Rows | str:

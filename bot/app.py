@@ -75,11 +75,12 @@ async def open_parts(
         bells, door = Bells(settings.database_url, *HEARD), Inbox(settings.database_url)
         await stack.enter_async_context(bells.running())
         await stack.enter_async_context(door.running())
+        encoder = await asyncio.to_thread(load_encoder, settings.encoder)
         yield Parts(
             sessions=open_sessions(engine),
             wecom=wecom_client(settings, http),
             archive=archive_client(settings, http),
-            index=LibraryIndex(await asyncio.to_thread(load_encoder, settings.encoder)),
+            index=LibraryIndex(encoder, settings.home / "index"),
             writer=writer(settings),
             files=LocalFileStore(settings.home / "files"),
             inbox=door,

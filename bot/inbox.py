@@ -22,6 +22,7 @@ log = structlog.get_logger("bot")
 
 BELL = "inbound"
 AT_ONCE = 500
+RECONNECT_SECONDS = 0.2
 
 # Rows and bell in one statement: one way to the server and back is the whole transaction.
 STORE = """
@@ -71,7 +72,13 @@ class Inbox:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-            _refuse(self._waiting, ConnectionError("the inbox is closed"))
+            self._refuse_waiting(ConnectionError("the inbox is closed"))
+
+    def _refuse_waiting(self, why: Exception) -> None:
+        """Unanswered, WeCom sends them again; a 200 here would lose them."""
+        waiting, self._waiting = self._waiting, []
+        self._arrived.clear()
+        _refuse(waiting, why)
 
     async def _keep_storing(self) -> None:
         while True:
@@ -81,7 +88,8 @@ class Inbox:
                     await self._store_what_arrives(connection)
             except psycopg.Error as error:
                 log.warning("inbox_reconnecting", error=type(error).__name__)
-                await asyncio.sleep(0.2)
+                self._refuse_waiting(error)
+                await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _store_what_arrives(self, connection: psycopg.AsyncConnection[Any]) -> None:
         while True:
@@ -92,7 +100,6 @@ class Inbox:
             try:
                 await _store_or_refuse(connection, batch)
             finally:
-                # Unanswered, WeCom sends them again; a 200 here would lose them.
                 _refuse(batch, ConnectionError("the inbox lost its database"))
 
 

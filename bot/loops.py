@@ -23,11 +23,14 @@ Work = Callable[[Parts], Awaitable[None]]
 EVENT_PATIENCE = 2.0
 ARCHIVE_PATIENCE = 5.0
 LIBRARY_PATIENCE = 3.0
+LEARNING_PAUSE = 2.0
 
 
 @asynccontextmanager
 async def running_loops(settings: Settings, parts: Parts, role: Role) -> AsyncIterator[None]:
     """Run the loops of this role: `web` only follows the library, the others do the work too."""
+    async with parts.sessions() as session:
+        await parts.index.restore(session)
     await catch_up_library(parts)
     tasks = [asyncio.create_task(loop) for loop in _loops(parts, role)]
     clockwork = Clockwork(settings, parts.sessions, parts.wecom, parts.now)
@@ -45,7 +48,10 @@ async def running_loops(settings: Settings, parts: Parts, role: Role) -> AsyncIt
 
 
 def _loops(parts: Parts, role: Role) -> list[Coroutine[Any, Any, None]]:
-    follow = [_on_bell(parts, indexing.BELL, LIBRARY_PATIENCE, catch_up_library)]
+    follow = [
+        _on_bell(parts, indexing.BELL, LIBRARY_PATIENCE, catch_up_library),
+        _every(parts, LEARNING_PAUSE, learn),
+    ]
     if role == "web":
         return follow
     return [
@@ -59,9 +65,14 @@ def _loops(parts: Parts, role: Role) -> list[Coroutine[Any, Any, None]]:
 async def catch_up_library(parts: Parts) -> None:
     """Take what changed in the library into this process's index."""
     async with parts.sessions.begin() as session:
-        changed = await parts.index.catch_up(session, parts.now())
-    if changed:
-        await parts.index.learn()
+        await parts.index.catch_up(session, parts.now())
+
+
+async def learn(parts: Parts) -> None:
+    """Fit the index to what it took in; searches go on with what was known meanwhile."""
+    if parts.index.has_more_to_learn:
+        async with parts.sessions.begin() as session:
+            await parts.index.learn(session, parts.now())
 
 
 async def handle_events(parts: Parts) -> None:

@@ -112,7 +112,7 @@ _DEPOSIT = re.compile(
     r"存款|存单|国债|储蓄|定存|定期|活期|零存整取|整存整取|协定|通知存|公积金|年金转移|保证金账户|房贷|贷款|央行|lpr|准备金率"
 )
 _MIXED = re.compile(
-    r"理财|基金|保险(?!条例|覆盖|制度|机构|保障|标识)|这款|一样|像|当成|当作|类似|堪比|信托|净值|替代|存款级|类存款|升级|相当|等于|比存|比定|媲美|胜过|差不多|一回事|产品|打底|底层|投向|主投|配置|为主"
+    r"理财|基金|保险(?!保护|条例|覆盖|制度|机构|保障|标识)|这款|一样|像|当成|当作|类似(?!国债)|堪比|信托|净值|替代|存款级|类存款|升级|相当|等于|比存|比定|媲美|胜过|差不多|一回事|(?<!存款)产品|打底|底层|投向|主投|配置|为主|就当|当买|当是|理解成|理解为|看成|看作|分红险|年金险|保单|寿险|当(?=存|定|活|零)"
 )
 _DONE = re.compile(
     r"已(?:经|于)?[^。!?,]{0,8}(?:到账|入账|兑付|结清|结算|派发|分配|划|支付|发放|计入|办理|转入|结息|到期|完成|退)|实际(?:兑付|到账|收益|年化|净值|结算)|(?:到账|入账|结息|派息|兑付)(?:通知|提醒|成功|完成)|已到账|实得"
@@ -150,6 +150,8 @@ def excuse(text: str, start: int, end: int, category: str) -> Excuse | None:
         return Excuse.WARNING
     if category in PROMISES:
         return _plain_fact(place, category)
+    if category == "endorsement" and about_deposits(place.sentence):
+        return Excuse.DEPOSIT
     if category == "superlative" and _SOURCE.search(place.sentence):
         return Excuse.REALISED
     return None
@@ -227,7 +229,9 @@ def _plain_fact(place: Place, category: str) -> Excuse | None:
     if _asked(place):
         return Excuse.QUESTION
     if category == "deposit_confusion":
-        return Excuse.NEGATED if _DIFFERENCE.search(place.sentence) else None
+        if _DIFFERENCE.search(place.sentence):
+            return Excuse.NEGATED
+        return Excuse.DEPOSIT if about_deposits(place.sentence) else None
     if about_deposits(place.sentence):
         return Excuse.DEPOSIT
     if category != "market_prediction" and realised(place.sentence):

@@ -1,6 +1,6 @@
 """What the lists of material and of review show: rows found and counted in the database."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -332,8 +332,3 @@ async def names_by_userid(session: AsyncSession, userids: Collection[str]) -> di
     """Names to show in the history; the system is named too."""
     rows = select(Staff.userid, Staff.name).where(col(Staff.userid).in_(set(userids)))
     return {"system": "系统", **dict((await session.execute(rows)).all())}
-
-
-def counts(tasks: Sequence[Task]) -> int:
-    """How many of these are overdue."""
-    return sum(task.overdue for task in tasks)

@@ -73,6 +73,10 @@ class HybridIndex:
         """How many documents can be found."""
         return len(self._state.digests)
 
+    def __contains__(self, document: Document) -> bool:
+        """Whether a search can find it."""
+        return document in self._state.digests
+
     @property
     def generation(self) -> str:
         """Names the contents and the encoder: equal contents in any order, equal generation."""
@@ -122,19 +126,20 @@ class HybridIndex:
         """Learn from the example questions: teach the table their wordings, set the thresholds.
 
         The thresholds come from questions that a second table, taught without them, has not seen.
-        Takes seconds; searches go on with what was known before until it is done.
+        Takes seconds; meanwhile searches and changes go on with what was known before, and what
+        changed is there when the new knowledge takes over.
         """
+        entries = sorted(self._state.snapshot.entries(), key=_place)
+        probes = held_out(entries)
+        enough = len(probes) >= ENOUGH_PROBES
+        calibration = self._calibrated(entries, probes) if enough else None
+        encoder = self._taught(entries)
         with self._writing:
             state = self._state
-            entries = sorted(state.snapshot.entries(), key=_place)
-            probes = held_out(entries)
-            calibration = None
-            if len(probes) >= ENOUGH_PROBES:
-                calibration = self._calibrated(entries, probes)
-            encoder = self._taught(entries)
             snapshot = state.snapshot
             if encoder.name != state.encoder.name:
-                snapshot = _only(self._segment(entries, encoder))
+                present = sorted(snapshot.entries(), key=_place)
+                snapshot = _only(self._segment(present, encoder))
             self._state = State(encoder, snapshot, calibration, state.digests)
 
     def save(self, folder: Path) -> None:

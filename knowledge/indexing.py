@@ -6,6 +6,7 @@ copy that lags can hide a new material for a moment but never show a withdrawn o
 
 import asyncio
 from datetime import datetime
+from pathlib import Path
 from uuid import UUID
 
 import structlog
@@ -17,24 +18,42 @@ from content import library
 from content.models import LibraryChange
 from knowledge.encoder import Encoder
 from knowledge.hybrid import Entry, HybridIndex
+from knowledge.index import IndexDamaged
 from knowledge.models import IndexState
 from knowledge.snapshot import Document, Role
 
 log = structlog.get_logger("knowledge")
 
 BELL = "library"
+NAME = "library"
 AT_ONCE = 500
 
 
 class LibraryIndex:
     """The searchable copy of the library in this process, and how far it has caught up."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, folder: Path) -> None:
         self.encoder = encoder
         self.hybrid = HybridIndex(encoder)
         self.seq = 0
-        self._held: set[UUID] = set()
+        self.has_more_to_learn = False
+        self._folder = folder
         self._turn = asyncio.Lock()
+
+    async def restore(self, session: AsyncSession) -> None:
+        """Go on from what was saved, if it is what this database last noted; else from nothing."""
+        noted = await session.get(IndexState, NAME)
+        if noted is None or not self._folder.exists():
+            return
+        try:
+            await asyncio.to_thread(self.hybrid.load, self._folder)
+        except IndexDamaged as damage:
+            log.warning("index_rebuilt", why=str(damage))
+            return
+        if self.hybrid.generation == noted.generation:
+            self.seq = noted.seq
+        else:
+            self.hybrid = HybridIndex(self.encoder)
 
     async def catch_up(self, session: AsyncSession, now: datetime) -> int:
         """Take in what changed in the library since last time; returns how many changes."""
@@ -45,14 +64,18 @@ class LibraryIndex:
                 self.seq = changes[-1].seq or self.seq
                 taken += len(changes)
             if taken:
+                self.has_more_to_learn = True
                 await self._note(session, now)
                 log.info("index_caught_up", seq=self.seq, changes=taken)
             return taken
 
-    async def learn(self) -> None:
-        """Fit to the library's example questions; takes seconds, searches go on meanwhile."""
+    async def learn(self, session: AsyncSession, now: datetime) -> None:
+        """Fit to the library's example questions and save; searches go on meanwhile."""
+        self.has_more_to_learn = False
+        await asyncio.to_thread(self.hybrid.fit)
         async with self._turn:
-            await asyncio.to_thread(self.hybrid.fit)
+            await asyncio.to_thread(self.hybrid.save, self._folder)
+            await self._note(session, now)
 
     async def _take_in(self, session: AsyncSession, changes: list[LibraryChange]) -> None:
         # Of several changes to a version only the last one counts.
@@ -65,11 +88,10 @@ class LibraryIndex:
         entries: dict[Document, list[Entry]] = {version_id: [] for version_id in gone}
         entries |= {document.version_id: entries_of(document) for document in live}
         self.hybrid.replace_documents(entries)
-        self._held = (self._held - set(gone)) | {document.version_id for document in live}
 
     def holds(self, version_id: UUID) -> bool:
         """Whether a search here can find that version."""
-        return version_id in self._held
+        return version_id in self.hybrid
 
     async def _note(self, session: AsyncSession, now: datetime) -> None:
         facts = {
@@ -78,7 +100,7 @@ class LibraryIndex:
             "documents": len(self.hybrid),
             "caught_up_at": now,
         }
-        row = insert(IndexState).values(name="library", **facts)
+        row = insert(IndexState).values(name=NAME, **facts)
         await session.execute(row.on_conflict_do_update(index_elements=["name"], set_=facts))
 
 

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -31,6 +31,7 @@ log = structlog.get_logger("scheduler")
 
 FIRST_ROUND = 1
 CONVERTED = "客户入组后已转化"
+LATELY = timedelta(days=31)
 
 
 class NotEnrolled(enum.StrEnum):
@@ -182,16 +183,21 @@ async def leave_all(
 
 async def leave_sop(session: AsyncSession, sop_id: UUID, reason: str, now: datetime) -> int:
     """The SOP was stopped: everybody leaves it, and what waits for an RM is taken back."""
-    ids = await _active(session, (Enrolment.sop_id == sop_id,))
+    every = select(Enrolment.id).where(Enrolment.sop_id == sop_id)
+    ids = list((await session.execute(every)).scalars())
     await touches.cancel_unsent(session, ids, reason, now)
     return await _end(session, ids, EnrolmentState.LEFT, reason, now)
 
 
 async def exit_converted(session: AsyncSession, now: datetime) -> int:
-    """Customers of marketing SOPs who converted since they entered are done."""
-    converted = select(Conversion.id).where(
+    """Customers of marketing SOPs who converted since they entered, and lately, are done.
+
+    A conversion reported later than that is found by the gate before the next touch.
+    """
+    converted = select(Conversion.customer_id).where(
         col(Conversion.customer_id) == Enrolment.customer_id,
         col(Conversion.at) >= Enrolment.enrolled_at,
+        col(Conversion.at) >= now - LATELY,
     )
     marketing = select(Sop.id).where(col(Sop.marketing))
     ids = await _active(session, (converted.exists(), col(Enrolment.sop_id).in_(marketing)))
@@ -204,7 +210,7 @@ async def complete(session: AsyncSession, enrolment_ids: Collection[UUID], now: 
     left = select(Touch.id).where(
         col(Touch.enrolment_id) == Enrolment.id, col(Touch.state).in_(touches.UNSETTLED)
     )
-    finished = (col(Enrolment.id).in_(set(enrolment_ids)), ~left.exists())
+    finished = (touches.among(col(Enrolment.id), enrolment_ids), ~left.exists())
     ids = await _active(session, finished) if enrolment_ids else []
     return await _end(session, ids, EnrolmentState.COMPLETED, "", now)
 
@@ -226,7 +232,7 @@ async def _end(
         return 0
     ended = (
         update(Enrolment)
-        .where(col(Enrolment.id).in_(ids), col(Enrolment.state) == EnrolmentState.ACTIVE)
+        .where(touches.among(col(Enrolment.id), ids), col(Enrolment.state) == EnrolmentState.ACTIVE)
         .values(state=state, ended_at=now, reason=reason)
         .returning(col(Enrolment.id))
         .execution_options(synchronize_session=False)

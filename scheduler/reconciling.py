@@ -71,7 +71,7 @@ async def reconcile(sessions: Sessions, wecom: WeComClient, now: datetime) -> Re
         doubts = await _doubts(session, now)
     for doubt in doubts:
         async with sessions() as session:
-            taken = await _msgids(session)
+            taken = await _msgids(session, doubt)
         try:
             fitting = await _look_up(wecom, doubt, taken, now)
         except WeComError as error:
@@ -109,8 +109,12 @@ async def _contacts(session: AsyncSession, task_id: UUID) -> frozenset[str]:
     return frozenset(contact or "" for contact in (await session.execute(query)).scalars())
 
 
-async def _msgids(session: AsyncSession) -> frozenset[str]:
-    query = select(SendTask.msgid).where(col(SendTask.msgid).is_not(None))
+async def _msgids(session: AsyncSession, doubt: Doubt) -> frozenset[str]:
+    """The tasks of those days that are known to be ours already."""
+    query = select(SendTask.msgid).where(
+        col(SendTask.msgid).is_not(None),
+        col(SendTask.intent_at) >= doubt.intent_at - timedelta(days=1),
+    )
     return frozenset(msgid or "" for msgid in (await session.execute(query)).scalars())
 
 

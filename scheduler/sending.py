@@ -63,6 +63,7 @@ class Order:
 class Sent:
     """What became of the touches of one round."""
 
+    claimed: int = 0
     refused: int = 0
     deferred: int = 0
     ghosts: int = 0
@@ -107,6 +108,7 @@ async def prepare(
 ) -> list[Order]:
     """Claim, judge, and write the intents; all in the caller's transaction."""
     claimed = await touches.claim_due(session, now, limit)
+    sent.claimed = len(claimed)
     if not claimed:
         return []
     await touches.take_turns(session, [touch.customer_id for touch in claimed])

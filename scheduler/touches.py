@@ -12,9 +12,11 @@ handed to the RM still becomes delivered if the platform says so.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Uuid, and_, any_, cast, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -28,6 +30,7 @@ from scheduler.models import (
     Enrolment,
     SendTask,
     Sop,
+    SopState,
     Step,
     TaskState,
     Touch,
@@ -338,7 +341,7 @@ async def _cancel(
         return 0
     cancelled = (
         update(Touch)
-        .where(col(Touch.enrolment_id).in_(enrolment_ids), col(Touch.state).in_(states))
+        .where(among(col(Touch.enrolment_id), enrolment_ids), col(Touch.state).in_(states))
         .values(state=TouchState.CANCELLED, reasons=[reason], settled_at=now)
         .returning(col(Touch.id))
         .execution_options(synchronize_session=False)
@@ -352,15 +355,30 @@ async def cancel_for_dead_material(session: AsyncSession, now: datetime) -> list
     Planned: the material has no live version. Handed: the version the task carries is not live;
     the task itself is recalled by the next poll.
     """
+    dead = await _dead_steps(session, now)
+    gone = and_(among(col(Touch.step_id), dead), col(Touch.state).in_(STOPPABLE))
+    dead_versions = select(col(Version.id)).where(~and_(*is_live(now)))
+    replaced = and_(col(Touch.state) == TouchState.HANDED, col(Touch.version_id).in_(dead_versions))
+    refused = await _refuse_all(session, gone, DEAD_MATERIAL, now) if dead else []
+    return refused + await _refuse_all(session, replaced, NEWER_MATERIAL, now)
+
+
+async def _dead_steps(session: AsyncSession, now: datetime) -> list[UUID]:
+    """Steps of running SOPs with nothing live to send; there are few steps and many touches."""
     alive = select(col(Version.id)).where(
         col(Version.material_id) == Step.material_id, *is_live(now)
     )
-    dead_steps = select(col(Step.id)).where(~alive.exists())
-    dead_versions = select(col(Version.id)).where(~and_(*is_live(now)))
-    gone = and_(col(Touch.step_id).in_(dead_steps), col(Touch.state).in_(STOPPABLE))
-    replaced = and_(col(Touch.version_id).in_(dead_versions), col(Touch.state) == TouchState.HANDED)
-    first = await _refuse_all(session, gone, DEAD_MATERIAL, now)
-    return first + await _refuse_all(session, replaced, NEWER_MATERIAL, now)
+    query = (
+        select(col(Step.id))
+        .join(Sop, col(Sop.id) == col(Step.sop_id))
+        .where(col(Sop.state) == SopState.RUNNING, ~alive.exists())
+    )
+    return list((await session.execute(query)).scalars())
+
+
+def among(column: Any, ids: Collection[UUID]) -> ColumnElement[bool]:
+    """One of these ids, however many: they travel as one array."""
+    return column == any_(cast(list(ids), ARRAY(Uuid)))  # type: ignore[no-any-return]
 
 
 async def _refuse_all(

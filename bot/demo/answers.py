@@ -55,6 +55,21 @@ def best_passage(question: str, passages: Sequence[str]) -> int:
     return shared.index(max(shared))
 
 
+@dataclass(frozen=True)
+class Near:
+    """A paper and the example question of it that is nearest to what was asked."""
+
+    paper: Paper
+    example: str
+    likeness: float
+
+
+def nearest(question: str, paper: Paper) -> Near:
+    """How near a paper comes to a question, by its example questions."""
+    near, example = max((likeness(question, e), e) for e in paper.version.questions)
+    return Near(paper, example, near)
+
+
 class Book:
     """Looks questions up in the demo's library, as it was at a moment."""
 
@@ -65,7 +80,7 @@ class Book:
             for paper in versions
             if paper.version.valid_from is not None and SLOT not in paper.version.body
         ]
-        self._ranked: dict[str, list[tuple[float, Paper]]] = {}
+        self._ranked: dict[str, list[Near]] = {}
         self._judged: dict[str, tuple[dict[str, Any], list[str]]] = {}
 
     def answer(self, asked: Asked, paper: Paper, rng: random.Random) -> Suggestion:
@@ -132,34 +147,25 @@ class Book:
     def _candidates(self, asked: Asked, chosen: Paper, sure: float) -> list[dict[str, Any]]:
         """The chosen paper first, then what else was near and allowed at that moment."""
         branch, ceiling = asked.client.row.branch_id, asked.client.ceiling(asked.at)
-        others = (
-            (near, paper)
-            for near, paper in self._near(asked.text)
-            if paper is not chosen and paper.usable(asked.at, ceiling, branch)
-        )
-        shown = [_candidate(asked, chosen, likeness_of(asked.text, chosen), sure)]
-        for place, (near, paper) in enumerate(others, 1):
-            if place >= CANDIDATES:
+        shown = [_candidate(asked, nearest(asked.text, chosen), sure)]
+        for near in self._near(asked.text):
+            if len(shown) == CANDIDATES:
                 break
-            shown.append(_candidate(asked, paper, near, sure * 0.8**place))
+            if near.paper is not chosen and near.paper.usable(asked.at, ceiling, branch):
+                shown.append(_candidate(asked, near, sure * 0.8 ** len(shown)))
         return shown
 
-    def _near(self, question: str) -> list[tuple[float, Paper]]:
+    def _near(self, question: str) -> list[Near]:
         if question not in self._ranked:
-            found = [(likeness_of(question, paper), paper) for paper in self._papers]
-            found.sort(key=lambda one: (-one[0], one[1].version.title, one[1].version.number))
+            found = [nearest(question, paper) for paper in self._papers]
+            found.sort(key=lambda n: (-n.likeness, n.paper.version.title, n.paper.version.number))
             self._ranked[question] = found[:40]
         return self._ranked[question]
 
 
-def likeness_of(question: str, paper: Paper) -> float:
-    """The likeness to the nearest example question."""
-    return max(likeness(question, example) for example in paper.version.questions)
-
-
-def _candidate(asked: Asked, paper: Paper, near: float, score: float) -> dict[str, Any]:
-    nearest = max(paper.version.questions, key=lambda example: likeness(asked.text, example))
-    reasons = [f"与常见问法“{nearest}”意思相近"]
+def _candidate(asked: Asked, near: Near, score: float) -> dict[str, Any]:
+    paper = near.paper
+    reasons = [f"与常见问法“{near.example}”意思相近"]
     if paper.codes & asked.client.held:
         reasons.append("客户持有文中产品")
     if paper.version.risk:
@@ -167,9 +173,9 @@ def _candidate(asked: Asked, paper: Paper, near: float, score: float) -> dict[st
     return {
         "title": paper.version.title,
         "kind": paper.material.kind.value,
-        "matched_text": nearest,
+        "matched_text": near.example,
         "risk": paper.version.risk,
-        "lexical": round(near, 4),
+        "lexical": round(near.likeness, 4),
         "dense": round(min(0.98, 0.35 + 0.6 * score), 4),
         "version_id": str(paper.version.id),
         "score": round(score, 4),

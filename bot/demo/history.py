@@ -15,7 +15,7 @@ from bank.calendar import at_local, local, local_day
 from bot.demo.answers import Asked, Book
 from bot.demo.library import LAUNCH, Paper, Shelf, line
 from bot.demo.people import Bond, Client, People
-from bot.demo.rows import Rows, ident, row
+from bot.demo.rows import Rows, fact, ident
 from bot.models import Message, Speaker
 from content.models import Kind
 from knowledge.models import Suggestion, SuggestionState
@@ -62,7 +62,7 @@ class Chats:
     def say(self, client: Client, bond: Bond, speaker: Speaker, text: str, at: datetime) -> Message:
         """One message of the two, stored a moment after it was sent."""
         number = f"{self._rng.getrandbits(63):019d}_{int(at.timestamp())}_external"
-        message = row(
+        message = fact(
             Message,
             id=ident("message", number),
             msgid=number,
@@ -96,7 +96,7 @@ def seen(
         TouchpointKind.TOUCH_DELIVERED: "touch",
     }
     rows.add(
-        row(
+        fact(
             Touchpoint,
             customer_id=client.id,
             staff_id=bond.rm.id,

@@ -15,7 +15,7 @@ import yaml
 from bank.calendar import at_local
 from bank.models import AuditEntry, Role, Staff
 from bot.demo.people import People
-from bot.demo.rows import Rows, ident, row
+from bot.demo.rows import Rows, fact, ident, row
 from content import checks, passages, products
 from content.materials import fingerprint
 from content.models import (
@@ -138,7 +138,7 @@ def _nav_series(product: Product, nav: dict[str, float], today: date, seed: int)
     for days in range((today - product.inception).days):
         day = product.inception + timedelta(days=days)
         if day.weekday() < 5:
-            series.append(row(Nav, product_id=product.id, on=day, value=Decimal(f"{value:.6f}")))
+            series.append(fact(Nav, product_id=product.id, on=day, value=Decimal(f"{value:.6f}")))
             value *= math.exp(drift - swing * swing / 2 + swing * rng.gauss(0, 1))
     return series
 
@@ -184,7 +184,7 @@ class _Desk:
         )
         self.rows.add(material)
         self.rows.add(
-            *(row(MaterialProduct, material_id=material.id, product_id=p.id) for p in about)
+            *(fact(MaterialProduct, material_id=material.id, product_id=p.id) for p in about)
         )
         self._note("content:material:create", material.id, author.userid, created)
         bodies = [raw["body"].strip()] * len(paths)
@@ -254,12 +254,13 @@ class _Desk:
         self.rows.add(version)
         self.rows.add(
             *(
-                row(
+                fact(
                     Passage,
                     id=ident("passage", version.id, position),
                     version_id=version.id,
                     position=position,
                     text=text,
+                    place="",
                 )
                 for position, text in enumerate(cut)
             )
@@ -358,7 +359,7 @@ def line(
     action: str, subject_id: UUID | str, by: str, at: datetime, **detail: object
 ) -> AuditEntry:
     """A line of the audit book as `bank.audit.record` writes it."""
-    return row(
+    return fact(
         AuditEntry,
         at=at,
         actor=by,
@@ -380,4 +381,4 @@ def _tell_projections(rows: Rows, papers: dict[str, list[Paper]]) -> None:
                 if version.ended_at is not None:
                     changes.append((version.ended_at, 0, version.id, False))
     for at, _, version_id, live in sorted(changes, key=lambda c: (c[0], c[1], c[2].hex)):
-        rows.add(row(LibraryChange, version_id=version_id, live=live, at=at))
+        rows.add(fact(LibraryChange, version_id=version_id, live=live, at=at))

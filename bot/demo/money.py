@@ -18,7 +18,7 @@ from bank.calendar import at_local, local_day
 from bot.demo.history import Reply
 from bot.demo.library import Shelf, line
 from bot.demo.people import Client, People
-from bot.demo.rows import Rows, ident, row
+from bot.demo.rows import Rows, fact, ident, row
 from content.models import Product, ProductKind, SaleStatus
 from customers.models import Holding, Stage
 
@@ -220,7 +220,7 @@ def holdings(rows: Rows, shares: Shares, today: date) -> None:
     """What is held today, put into `rows`."""
     for number, position in enumerate(shares.on(today)):
         rows.add(
-            row(
+            fact(
                 Holding,
                 id=ident("holding", position.client.id, position.product.code, number),
                 customer_id=position.client.id,

@@ -13,7 +13,7 @@ import yaml
 
 from bank.calendar import at_local, local_day
 from bank.models import Branch, Role, Staff
-from bot.demo.rows import Rows, ident, row
+from bot.demo.rows import Rows, fact, ident, row
 from compliance.suitability import customer_ceiling, expires_at
 from customers.models import (
     Consent,
@@ -282,7 +282,7 @@ def _tag(rows: Rows, client: Client, rng: random.Random) -> None:
     told = [(name, "规则") for name in by_rule] + [(name, client.first.rm.name) for name in by_rm]
     for name, source in told:
         rows.add(
-            row(
+            fact(
                 CustomerTag,
                 id=ident("tag", client.id, name),
                 customer_id=client.id,

@@ -182,7 +182,7 @@ async def _write(scene: Scene) -> dict[str, Any]:
         "title": TITLE,
         "body": BODY,
         "questions": QUESTIONS,
-        "action": "submit",
+        "intent": "submit",
     }
     async with scene.desk(Role.EDITOR) as editor:
         await editor.post("/content/new", fields)

@@ -89,9 +89,7 @@ async def test_every_model_and_dimension_adds_up_to_the_cent(
     session: AsyncSession, book: Book
 ) -> None:
     for n in range(7):
-        await a_touchpoint(
-            session, book.customer, book.rm, MONDAY - days(n), version=book.arousing
-        )
+        await a_touchpoint(session, book.customer, book.rm, MONDAY - days(n), version=book.arousing)
     amounts = ["0.01", "99.99", "1,234,567.89", "-45.67"]
     await take_in(
         session,
@@ -159,10 +157,20 @@ async def test_importing_twice_changes_nothing(session: AsyncSession, book: Book
     before = await sums(session)
     again = await take_in(session, *rows)
     assert first.counts() | {"changed": 0} == {
-        "read": 2, "new": 2, "changed": 0, "same": 0, "held": 1, "rejected": 0,
+        "read": 2,
+        "new": 2,
+        "changed": 0,
+        "same": 0,
+        "held": 1,
+        "rejected": 0,
     }
     assert again.counts() == {
-        "read": 2, "new": 0, "changed": 0, "same": 2, "held": 0, "rejected": 0,
+        "read": 2,
+        "new": 0,
+        "changed": 0,
+        "same": 2,
+        "held": 0,
+        "rejected": 0,
     }
     assert await sums(session) == before
     assert len(await audit.history(session, "import", "理财系统")) == 1
@@ -186,7 +194,12 @@ async def test_a_file_may_not_tell_one_reference_in_two_ways(
     row = a_row(book.customer)
     outcome = await take_in(session, row, row, row | {"amount": "5.00"})
     assert outcome.counts() == {
-        "read": 3, "new": 1, "changed": 0, "same": 1, "held": 0, "rejected": 1,
+        "read": 3,
+        "new": 1,
+        "changed": 0,
+        "same": 1,
+        "held": 0,
+        "rejected": 1,
     }
 
 
@@ -328,9 +341,7 @@ def divided(path: list[Touchpoint], cents: int) -> list[tuple[Model, Dimension, 
         imported_at=MONDAY,
     )
     runs = {
-        model: CreditRun(
-            model=model, window_days=30, at=MONDAY, conversions=1, amount_cents=cents
-        )
+        model: CreditRun(model=model, window_days=30, at=MONDAY, conversions=1, amount_cents=cents)
         for model in Model
     }
     credited = credits_of(conversion, path, runs)

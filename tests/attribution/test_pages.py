@@ -1,6 +1,7 @@
 """归因 pages: every number opens the rows it is the sum of, within one's own customers."""
 
 import io
+import zipfile
 
 import aiohttp
 import pytest
@@ -109,9 +110,7 @@ async def test_a_long_list_of_lines_keeps_its_sum_over_the_pages(
     assert says == sum(cents(line[-1].text) for line in lines)
 
 
-async def test_days_are_days_of_shanghai(
-    hq: Visitor, book: Book, session: AsyncSession
-) -> None:
+async def test_days_are_days_of_shanghai(hq: Visitor, book: Book, session: AsyncSession) -> None:
     midnight = MONDAY.replace(hour=16) - days(1)  # 2026-11-23 00:00 in Shanghai
     rows = [
         a_row(book.customer, reference="D1", amount="1.00", at=midnight),
@@ -188,7 +187,7 @@ async def test_a_conversion_shows_its_path_and_divisions_that_add_up(
     page = await hq.text(f"/attribution/conversions/{conversion.id}")
     assert "转化前 30 天的触点" in page
     assert page.count("《养老规划从哪里开始》") == 1
-    assert page.count('<th scope="row">合计</th><td class="num">100.00 元</td>') == 6
+    assert page.count('<td class="strong">合计</td><td class="num">100.00 元</td>') == 6
 
 
 async def test_a_held_conversion_is_matched_on_the_list(
@@ -231,6 +230,15 @@ async def test_only_hq_and_compliance_settle(
     assert posted.status == 403
     assert (await visitor.get("/attribution/import")).status == 403
     assert "匹配客户" not in await visitor.text("/attribution/conversions?state=held")
+
+
+def a_zip(**members: str) -> bytes:
+    """A zip file that only looks like a workbook."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as package:
+        for name, text in members.items():
+            package.writestr(name, text)
+    return sink.getvalue()
 
 
 def upload(name: str, data: bytes, source: str = "基金系统") -> aiohttp.FormData:
@@ -285,6 +293,8 @@ async def test_an_xlsx_with_chinese_headings_is_imported(hq: Visitor, book: Book
     [
         ("f.xls", b"x", "只能读取 CSV 或 XLSX 文件"),
         ("f.xlsx", b"not a workbook", "XLSX 文件已损坏"),
+        ("f.xlsx", a_zip(hello="world"), "XLSX 文件已损坏"),
+        ("f.xlsx", a_zip(**{"[Content_Types].xml": "<Types"}), "XLSX 文件已损坏"),
         ("f.csv", b"a,b\r\n1,2\r\n", "表头缺少：流水号、客户号、产品代码、金额、成交时间"),
         ("f.csv", b"reference,customer_no,product_code,amount,happened_at\r\n", "没有数据行"),
         ("f.csv", b"", "请选择文件"),
@@ -317,8 +327,14 @@ async def test_the_timeline_lays_everything_on_one_line(
     rm, address = await product.client(book.rm), f"/attribution/customer/{book.customer.id}"
     everything = await rm.text(address)
     told = [
-        "冲正 -33.34 元", "客户来信", "成交 100.00 元", "陈立 · 回复了客户",
-        "《养老规划从哪里开始》", "完成风险测评，结果 C3", "王敏添加了客户", "客户授权接收营销信息",
+        "冲正 -33.34 元",
+        "客户来信",
+        "成交 100.00 元",
+        "陈立 · 回复了客户",
+        "《养老规划从哪里开始》",
+        "完成风险测评，结果 C3",
+        "王敏添加了客户",
+        "客户授权接收营销信息",
     ]
     assert [words for words in told if words not in everything] == []
     assert everything.index("成交 100.00 元") < everything.index("王敏添加了客户")

@@ -97,8 +97,8 @@ async def test_after_the_customer_left_the_rm_sees_nothing(
 ) -> None:
     gone = await a_customer(session)
     follow = await a_follow(session, rm, gone)
-    visitor = await product.client(rm)
     await session.commit()
+    visitor = await product.client(rm)
     assert (await visitor.get(f"/customers/{gone.id}")).status == 200
     follow.state, follow.removed_at = FollowState.REMOVED_BY_CUSTOMER, MONDAY
     await session.commit()
@@ -146,8 +146,14 @@ async def test_the_portrait_shows_who_this_is(
 ) -> None:
     page = await (await product.client(rm)).text(f"/customers/{customer.id}")
     for words in (
-        "138****1234", "可推荐 R3 及以下产品", "养老", "YX90D", "1,234,567.00 元", "10 天后到期",
-        "授权书版本 2026-01", f"/attribution/customer/{customer.id}",
+        "138****1234",
+        "可推荐 R3 及以下产品",
+        "养老",
+        "YX90D",
+        "1,234,567.00 元",
+        "10 天后到期",
+        "授权书版本 2026-01",
+        f"/attribution/customer/{customer.id}",
         f"/suggestions/customer/{customer.id}",
     ):
         assert words in page, words
@@ -187,7 +193,8 @@ async def test_the_stage_changes_with_a_note_that_stays(
     assert customer.stage == Stage.FOLLOWING
     line = (await audit.history(session, "customer", customer.id))[0]
     assert (line.actor, line.detail) == (
-        rm.userid, {"before": "new", "after": "following", "note": "约好周五面谈"},
+        rm.userid,
+        {"before": "new", "after": "following", "note": "约好周五面谈"},
     )
     told = [(event.title, event.text) for event in await events_of(session, customer, MONDAY)]
     assert told[0] == ("王敏将阶段改为“跟进中”", "约好周五面谈")
@@ -203,8 +210,12 @@ async def test_the_stage_changes_with_a_note_that_stays(
     ],
 )
 async def test_a_stage_that_cannot_be_set_is_refused_beside_its_field(
-    product: Product, rm: Staff, customer: Customer, session: AsyncSession,
-    sent: dict[str, str], says: str,
+    product: Product,
+    rm: Staff,
+    customer: Customer,
+    session: AsyncSession,
+    sent: dict[str, str],
+    says: str,
 ) -> None:
     answer = await (await product.client(rm)).post(f"/customers/{customer.id}/stage", sent)
     assert answer.status == 422
@@ -276,7 +287,7 @@ async def test_the_timeline_tells_relations_and_consents(
     session: AsyncSession, rm: Staff, customer: Customer
 ) -> None:
     former = await a_staff(session, Role.RM, name="陈立")
-    follow = await a_follow(session, former, customer)
+    follow = await a_follow(session, former, customer, now=MONDAY - timedelta(days=5))
     follow.state, follow.removed_at = FollowState.REMOVED_BY_CUSTOMER, MONDAY - timedelta(days=3)
     await session.flush()
     events = await events_of(session, customer, MONDAY)
@@ -286,6 +297,6 @@ async def test_the_timeline_tells_relations_and_consents(
         ("王敏添加了客户", "staff"),
         ("陈立添加了客户", "staff"),
         ("客户授权接收营销信息", "customer"),
-    ] or {event.title for event in events[2:4]} == {"王敏添加了客户", "陈立添加了客户"}
+    ]
     later = await events_of(session, customer, MONDAY + timedelta(days=400))
     assert later[0].title == "风险测评 C3 已过期"

@@ -1,8 +1,10 @@
 """The demo bank agrees with itself: every number on a page comes from rows that belong together."""
 
+import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -49,17 +51,25 @@ BANK = Settings(_env_file=None, home=Path("unused"))  # type: ignore[call-arg]
 
 async def loaded(url: str) -> None:
     """Load the bank into that database, for good."""
-    engine = open_engine(url)
-    async with open_sessions(engine).begin() as opened:
+    async with reading(url) as opened:
         await load(opened, TODAY, SEED, BANK)
-    await engine.dispose()
+        await opened.commit()
+
+
+@asynccontextmanager
+async def reading(url: str) -> AsyncIterator[AsyncSession]:
+    """A session on that database; what is not committed is undone."""
+    engine = open_engine(url)
+    try:
+        async with open_sessions(engine)() as opened:
+            yield opened
+    finally:
+        await engine.dispose()
 
 
 @pytest.fixture(scope="module")
 def full(template: str) -> Iterator[str]:
     """A database with the demo bank in it; tests look, and undo what they change."""
-    import asyncio
-
     name = f"demo_{uuid4().hex[:12]}"
     admin, url = template.replace("/siyu?", "/postgres?"), template.replace("/siyu?", f"/{name}?")
     with psycopg.connect(admin, autocommit=True) as connection:
@@ -73,11 +83,8 @@ def full(template: str) -> Iterator[str]:
 @pytest.fixture
 async def bank(full: str) -> AsyncIterator[AsyncSession]:
     """A session on the loaded bank; nothing of it is kept."""
-    engine = open_engine(full)
-    async with open_sessions(engine)() as opened:
+    async with reading(full) as opened:
         yield opened
-        await opened.rollback()
-    await engine.dispose()
 
 
 async def every(bank: AsyncSession, model: type[SQLModel]) -> list:
@@ -109,9 +116,7 @@ class TestWhoIsThere:
         assert len({c.external_userid for c in customers}) == 400
         assert all(len(c.external_userid) == 32 for c in customers)
         unassessed = sum(c.risk_level is None for c in customers)
-        ceilings = [
-            customer_ceiling(c.risk_level, c.risk_assessed_at, MIDNIGHT) for c in customers
-        ]
+        ceilings = [customer_ceiling(c.risk_level, c.risk_assessed_at, MIDNIGHT) for c in customers]
         assert 8 <= unassessed <= 28
         assert 12 <= ceilings.count(0) - unassessed <= 40
         assert all(ceilings.count(level) > 5 for level in range(1, 6))
@@ -315,8 +320,7 @@ class TestSequences:
             assert (touch.due_at >= MIDNIGHT) >= open_touch
             assert (touch.settled_at is None) == open_touch
             assert bool(touch.reasons) == (
-                touch.state
-                in (TouchState.NOT_REACHED, TouchState.REFUSED, TouchState.CANCELLED)
+                touch.state in (TouchState.NOT_REACHED, TouchState.REFUSED, TouchState.CANCELLED)
             )
 
     async def test_every_delivered_touch_is_one_touchpoint_in_a_closed_task(
@@ -351,9 +355,7 @@ class TestSequences:
 
     async def test_marketing_keeps_consent_hours_and_caps(self, bank: AsyncSession) -> None:
         given = {
-            c.customer_id: c
-            for c in await every(bank, Consent)
-            if c.purpose is Purpose.MARKETING
+            c.customer_id: c for c in await every(bank, Consent) if c.purpose is Purpose.MARKETING
         }
         sops, enrolments = await by_id(bank, Sop), await by_id(bank, Enrolment)
         days: Counter[object] = Counter()
@@ -494,12 +496,9 @@ class TestTheSameBank:
 
 async def hashes(url: str) -> dict[str, str]:
     """A hash of all rows of each table."""
-    engine = open_engine(url)
     found = {}
-    async with open_sessions(engine)() as opened:
+    async with reading(url) as opened:
         for table in SQLModel.metadata.sorted_tables:
-            whole = text(f'SELECT t::text AS line FROM "{table.name}" t ORDER BY line COLLATE "C"')
-            lines = (await opened.execute(whole)).scalars()
-            found[table.name] = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    await engine.dispose()
+            lines = (await opened.execute(text(f'SELECT t::text FROM "{table.name}" t'))).scalars()
+            found[table.name] = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
     return found

@@ -1,0 +1,161 @@
+"""From a customer's stored message to a stored suggestion, with libraries of growing size."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import cycle, islice
+from time import perf_counter
+from uuid import UUID
+
+import psutil
+import uvloop
+from sqlalchemy import func
+from sqlmodel import col, select
+
+from bank.database import Sessions, ring, utc_now
+from bank.settings import Settings
+from bot import conversations, loops
+from bot.app import Parts, open_parts
+from bot.bench import shelf
+from bot.bench.machine import percentile
+from bot.conversations import Line
+from bot.customer_chat import QUESTION_BELL
+from bot.models import Speaker
+from knowledge import suggestions
+from knowledge.models import Suggestion
+from migrations import migrate
+
+PATIENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes of the library, in growing order, and how many questions are asked at each."""
+
+    sizes: tuple[int, ...] = (150, 1_500, 10_000)
+    questions: int = 140
+    warm_up: int = 5
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One size: seconds to build, to learn and to take in one more; milliseconds to answer."""
+
+    materials: int
+    build_seconds: float
+    learn_seconds: float
+    one_more_ms: float
+    memory_mib: float
+    p50_ms: float
+    p95_ms: float
+    slowest_ms: float
+    outcomes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Suggesting:
+    """All sizes, smallest first."""
+
+    plan: Plan
+    sizes: list[Figures]
+
+
+class SuggestionsMissing(RuntimeError):
+    """Fewer suggestions are stored than questions were asked."""
+
+
+def measure(url: str, plan: Plan) -> Suggesting:
+    """Every size on that empty database, on the loops of a worker process."""
+    migrate(url)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return Suggesting(plan, runner.run(_measure(_settings(url), plan)))
+
+
+def _settings(url: str) -> Settings:
+    return Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        database_url=url,
+        wecom_base_url="http://127.0.0.1:9",  # nothing is due, so nobody calls
+    )
+
+
+async def _measure(settings: Settings, plan: Plan) -> list[Figures]:
+    house, stocked, figures = None, 0, []
+    for size in plan.sizes:
+        async with open_parts(settings) as parts:
+            async with parts.sessions.begin() as session:
+                house = house or await shelf.a_house(session, utc_now())
+                await shelf.stock(session, house, stocked, size, utc_now())
+            stocked = size + 1
+            figures.append(await _at_size(settings, parts, house, size, plan))
+    return figures
+
+
+async def _at_size(
+    settings: Settings, parts: Parts, house: shelf.House, size: int, plan: Plan
+) -> Figures:
+    build = await _catch_up(parts)
+    began = perf_counter()
+    await parts.index.learn()
+    learn = perf_counter() - began
+    async with parts.sessions.begin() as session:
+        await shelf.stock(session, house, size, size + 1, utc_now())
+    one_more = await _catch_up(parts)
+    memory = psutil.Process().memory_info().rss / 2**20
+    async with loops.running_loops(settings, parts, "worker"):
+        await _ask(parts, house, f"warm-{size}", plan.warm_up)
+        took = sorted(await _ask(parts, house, f"asked-{size}", plan.questions))
+    return Figures(
+        materials=size,
+        build_seconds=build,
+        learn_seconds=learn,
+        one_more_ms=one_more * 1000,
+        memory_mib=memory,
+        p50_ms=percentile(took, 0.5),
+        p95_ms=percentile(took, 0.95),
+        slowest_ms=took[-1],
+        outcomes=await _outcomes(parts.sessions, plan.questions),
+    )
+
+
+async def _catch_up(parts: Parts) -> float:
+    began = perf_counter()
+    async with parts.sessions.begin() as session:
+        await parts.index.catch_up(session, utc_now())
+    return perf_counter() - began
+
+
+async def _ask(parts: Parts, house: shelf.House, name: str, count: int) -> list[float]:
+    """Milliseconds from each message's commit to the moment its suggestion is heard of."""
+    took = []
+    with parts.bells.ear(suggestions.BELL) as ear:
+        for number, text in enumerate(islice(cycle(shelf.asked()), count)):
+            customer = house.customers[number % len(house.customers)]
+            await _store(parts.sessions, house.rm, customer, f"{name}-{number}", text, utc_now())
+            began = perf_counter()
+            await asyncio.wait_for(ear.get(), PATIENCE_SECONDS)
+            took.append((perf_counter() - began) * 1000)
+    return took
+
+
+async def _store(
+    sessions: Sessions, rm: UUID, customer: UUID, msgid: str, text: str, now: datetime
+) -> None:
+    async with sessions.begin() as session:
+        line = Line(msgid, rm, customer, Speaker.CUSTOMER, text, now)
+        await conversations.append(session, line, now)
+        await ring(session, QUESTION_BELL)
+
+
+async def _outcomes(sessions: Sessions, newest: int) -> dict[str, int]:
+    """What became of the newest questions; raises SuggestionsMissing if there are not as many."""
+    query = select(Suggestion.state).order_by(col(Suggestion.created_at).desc()).limit(newest)
+    async with sessions() as session:
+        states: Sequence[str] = [s.value for s in (await session.execute(query)).scalars()]
+        messages = (await session.execute(select(func.count()).select_from(conversations.Message)))
+        stored = (await session.execute(select(func.count()).select_from(Suggestion)))
+    if messages.scalar_one() != stored.scalar_one():
+        raise SuggestionsMissing(SuggestionsMissing.__doc__)
+    return dict(Counter(states))
