@@ -5,7 +5,6 @@ import io
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
-from xml.etree.ElementTree import ParseError
 
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
@@ -18,9 +17,9 @@ Rows = list[dict[str, Any]]
 BROKEN = (
     zipfile.BadZipFile,
     InvalidFileException,
-    ParseError,
     AttributeError,
     LookupError,
+    SyntaxError,  # what every XML parser calls bad XML
     TypeError,
     ValueError,
 )

@@ -10,7 +10,9 @@ import structlog
 def set_up(form: Literal["console", "json"]) -> None:
     """Log to stderr, for people or for collectors."""
     # A plain traceback: the pretty one prints local variables, and those hold people's words.
-    people = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    people = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
     render = people if form == "console" else structlog.processors.JSONRenderer()
     logging.basicConfig(level=logging.WARNING)
     structlog.configure(

@@ -2,10 +2,13 @@
 
 import asyncio
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
 from yarl import URL
 
 from attribution import touchpoints
@@ -22,7 +25,7 @@ from desk.keys import SESSIONS, SETTINGS, WECOM
 from desk.permissions import allow, streaming
 from desk.render import fragment, page, see_other
 from desk.signed import now_of, session_of, signed
-from knowledge import suggestions
+from knowledge import indexing, suggestions
 from knowledge.indexing import LIBRARY_INDEX
 from knowledge.models import Suggestion, SuggestionState
 from scheduler import touches
@@ -36,6 +39,8 @@ SIDEBAR = allow(Role.RM, place="sidebar")
 APIS = ("getContext", "getCurExternalContact", "sendChatMessage")
 LISTED = 30
 HEARTBEAT_SECONDS = 20.0
+STILL_EDITING = timedelta(minutes=30)
+NUDGE = b"event: suggestion\ndata: look\n\n"
 TABS = (
     ("suggest", "推荐"),
     ("scripts", "话术"),
@@ -74,6 +79,7 @@ class SuggestTab:
     suggestions: list[Suggestion]
     last_question: Message | None
     marketing_left: int  # marketing touches this customer may still get this month
+    usable: dict[UUID, library.LibraryDocument]  # version → material that may be sent right now
     reject_reasons: tuple[str, ...] = REJECT_REASONS
 
 
@@ -195,16 +201,38 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
     asked = [line for line in lines if line.speaker == "customer"]
     left = await touches.marketing_left(session, chat.customer.id, request.app[SETTINGS], now)
     shown = _worth_showing(newest)
-    return SuggestTab(chat, shown, asked[-1] if asked else None, left)
+    usable = await _usable(session, shown, chat, now)
+    return SuggestTab(chat, shown, asked[-1] if asked else None, left, usable)
+
+
+async def _usable(
+    session: AsyncSession, shown: list[Suggestion], chat: Chat, now: datetime
+) -> dict[UUID, library.LibraryDocument]:
+    """The material behind these suggestions that this customer may get at this moment."""
+    offered = [s for s in shown if s.state is SuggestionState.OFFERED]
+    live = await library.only_live(
+        session,
+        {s.version_id for s in offered if s.version_id},
+        now=now,
+        channel=Channel.SINGLE_CHAT.value,
+        branch_id=chat.facts.branch_id,
+        risk_ceiling=chat.facts.risk_ceiling,
+    )
+    return {d.version_id: d for d in await library.documents(session, live)}
 
 
 def _worth_showing(newest: list[Suggestion]) -> list[Suggestion]:
-    """All answers to the last question, and of older ones only what was sent."""
+    """All answers to the last question, what was sent, and what an RM may still be editing."""
     if not newest:
         return []
-    last = newest[0].question_key
+    last = newest[0]
+    return [s for s in newest if s.question_key == last.question_key or _kept(s, last)]
+
+
+def _kept(earlier: Suggestion, last: Suggestion) -> bool:
     done = (SuggestionState.SENT, SuggestionState.EDITED)
-    return [s for s in newest if s.question_key == last or s.state in done][:4]
+    fresh = last.created_at - earlier.created_at < STILL_EDITING
+    return earlier.state in done or (earlier.state is SuggestionState.OFFERED and fresh)
 
 
 @routes.get("/sidebar/{contact}/scripts")
@@ -293,22 +321,35 @@ async def stream(request: web.Request) -> web.StreamResponse:
         raise web.HTTPNotFound
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
-    chat = f"{customer}:{signed(request).id}"
-    with request.app[BELLS].ear(suggestions.BELL) as ear:
-        while True:
-            heard = await _heard(ear, chat)
-            await response.write(b"event: suggestion\ndata: new\n\n" if heard else b": here\n\n")
+    chat, bells = f"{customer}:{signed(request).id}", request.app[BELLS]
+    with bells.ear(suggestions.BELL) as rung, bells.ear(indexing.BELL) as changed:
+        # What happened before the stream stood was heard by nobody.
+        heard = True
+        with suppress(ConnectionResetError):
+            while True:
+                await response.write(
+                    b"event: suggestion\ndata: look\n\n" if heard else b": here\n\n"
+                )
+                heard = await _heard(chat, rung, changed)
+    return response
 
 
-async def _heard(ear: asyncio.Queue[str], chat: str) -> bool:
-    """Whether this chat was rung; quiet for a heartbeat is False."""
+async def _heard(chat: str, rung: asyncio.Queue[str], changed: asyncio.Queue[str]) -> bool:
+    """Whether this chat or the library was rung; quiet for a heartbeat is False."""
+    ears = (asyncio.create_task(_mine(chat, rung)), asyncio.create_task(changed.get()))
     try:
-        async with asyncio.timeout(HEARTBEAT_SECONDS):
-            while await ear.get() not in (chat, "*"):
-                pass
-            return True
-    except TimeoutError:
-        return False
+        done, _ = await asyncio.wait(
+            ears, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        for ear in ears:
+            ear.cancel()
+    return bool(done)
+
+
+async def _mine(chat: str, rung: asyncio.Queue[str]) -> None:
+    while await rung.get() not in (chat, "*"):
+        pass
 
 
 async def _own_customer(request: web.Request) -> UUID | None:

@@ -52,6 +52,8 @@ def agency_statement(product: Product) -> str | None:
     """Who issues a product this bank only distributes; None for the bank's own."""
     if not product.agency or not product.issuer:
         return None
+    if product.kind == "insurance":
+        return f"{product.name}由{product.issuer}承保，本行仅为代理销售机构，不承担保险责任。"
     return (
         f"{product.name}由{product.issuer}发行与管理，本行为代销机构，不承担产品的投资和兑付责任。"
     )
@@ -84,10 +86,18 @@ def _absent(text: str, products: Sequence[Product]) -> list[str]:
     said = _bare(text)
     wanted: dict[str, None] = {}
     for product in products:
-        for sentence in (agency_statement(product), required(product.kind)):
-            if sentence is not None:
-                wanted[sentence] = None
+        agency, reminder = agency_statement(product), required(product.kind)
+        if agency is not None and not _names_the_issuer(said, product):
+            wanted[agency] = None
+        if reminder is not None:
+            wanted[reminder] = None
     return [sentence for sentence in wanted if _bare(sentence) not in said]
+
+
+def _names_the_issuer(said: str, product: Product) -> bool:
+    """Issuer and agency status may be told in other words than ours; both must be there (C-20)."""
+    told = any(status in said for status in ("代销机构", "代理销售机构"))
+    return told and product.issuer is not None and _bare(product.issuer) in said
 
 
 def _bare(text: str) -> str:

@@ -52,17 +52,13 @@ async def find(session: AsyncSession, who: Signed, customer_id: UUID) -> Custome
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def find_contact(
-    session: AsyncSession, who: Signed, external_userid: str
-) -> Customer | None:
+async def find_contact(session: AsyncSession, who: Signed, external_userid: str) -> Customer | None:
     """The customer behind a WeCom contact, if this member of staff may see them."""
     query = select(Customer).where(Customer.external_userid == external_userid, visible(who))
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def active_follow(
-    session: AsyncSession, staff_id: UUID, customer_id: UUID
-) -> Follow | None:
+async def active_follow(session: AsyncSession, staff_id: UUID, customer_id: UUID) -> Follow | None:
     """The live relation of that RM with that customer."""
     query = select(Follow).where(
         Follow.staff_id == staff_id,

@@ -31,9 +31,7 @@ async def adopt(session: AsyncSession, contact: Contact, rm: Staff, now: datetim
     return customer
 
 
-async def _customer(
-    session: AsyncSession, contact: Contact, rm: Staff, now: datetime
-) -> Customer:
+async def _customer(session: AsyncSession, contact: Contact, rm: Staff, now: datetime) -> Customer:
     fresh = insert(Customer).values(
         external_userid=contact.external_userid,
         name=contact.name,
@@ -63,5 +61,7 @@ async def end(
     follow.state, follow.removed_at = how, now
     if how is FollowState.REMOVED_BY_CUSTOMER:
         customer.stage = Stage.LOST
-    audit.record(session, "customers:follow:end", follow.id, by=audit.SYSTEM, now=now, how=how.value)
+    audit.record(
+        session, "customers:follow:end", follow.id, by=audit.SYSTEM, now=now, how=how.value
+    )
     return follow

@@ -29,14 +29,6 @@ from scheduler.touches import TASK_OPEN
 from wecom.channels import Channel
 
 A_PAGE = 25
-COUNTED = (
-    TouchState.PLANNED,
-    TouchState.HANDED,
-    TouchState.DELIVERED,
-    TouchState.NOT_REACHED,
-    TouchState.REFUSED,
-    TouchState.GHOST,
-)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 from yarl import URL
@@ -103,6 +104,13 @@ async def alone(session: AsyncSession, work: str) -> bool:
     return bool((await session.execute(ours)).scalar_one())
 
 
+async def take_turns(session: AsyncSession, customer_ids: Collection[UUID]) -> None:
+    """Wait until no other sender counts these customers' messages; held until the commit."""
+    keys = sorted({customer_id.int % (1 << 63) for customer_id in customer_ids})
+    turns = "SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key"
+    await session.execute(text(turns), {"keys": keys})
+
+
 async def prepare(
     session: AsyncSession, settings: Settings, now: datetime, limit: int, sent: Sent
 ) -> list[Order]:
@@ -111,7 +119,7 @@ async def prepare(
     sent.claimed = len(claimed)
     if not claimed:
         return []
-    await touches.take_turns(session, [touch.customer_id for touch in claimed])
+    await take_turns(session, [touch.customer_id for touch in claimed])
     loads: dict[tuple[UUID, UUID, UUID, str], list[gates.Case]] = defaultdict(list)
     under_way: dict[UUID, list[datetime]] = defaultdict(list)
     for case in await gates.cases_of(session, claimed):
@@ -148,14 +156,14 @@ async def _intend(
     cases: Sequence[gates.Case],
     now: datetime,
 ) -> Order:
-    _, _, version_id, text = key
-    task = await touches.intend(session, [case.touch for case in cases], version_id, text, now)
+    _, _, version_id, body = key
+    task = await touches.intend(session, [case.touch for case in cases], version_id, body, now)
     return Order(
         task_id=task.id,
         staff_id=task.staff_id,
         userid=cases[0].staff.userid,
         contacts=tuple(case.customer.external_userid or "" for case in cases),
-        text=text,
+        text=body,
         enrolments=tuple(case.enrolment.id for case in cases),
         deferrals=max(case.touch.deferrals for case in cases),
     )
@@ -166,7 +174,7 @@ async def _hand_over(
 ) -> bool:
     """Call WeCom, outside any transaction, and write down what came of it; whether it has it."""
     async with sessions() as session:
-        if not await touches.still_intended(session, order.task_id):
+        if not await _still_intended(session, order.task_id):
             return False
     try:
         created = await wecom.create_mass_send(MassSend(order.userid, order.contacts, order.text))
@@ -186,6 +194,12 @@ async def _hand_over(
     sent.failed += len(created.failed)
     log.info("touch_sent", task=str(order.task_id), rm=order.userid, outcome="handed")
     return True
+
+
+async def _still_intended(session: AsyncSession, task_id: UUID) -> bool:
+    """Whether the task is still waiting for its call; reconciling may have taken it away."""
+    query = select(SendTask.state).where(SendTask.id == task_id)
+    return (await session.execute(query)).scalar_one() == TaskState.INTENT
 
 
 async def _handed(

@@ -1,6 +1,6 @@
 """The form of a SOP: days, times, approved material, and the phone beside it."""
 
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -169,7 +169,8 @@ async def _preview(request: web.Request, draft: DraftSop) -> PreviewPart:
     for step in draft.steps:
         body = await _body(request, step)
         if body:
-            paragraphs += [f"{when_of(step.day)} {step.at}", *_parts(body)]
+            day = int(step.day) if re.fullmatch("-?[0-9]{1,3}", step.day) else 0
+            paragraphs += bubbles(day, step.at, body)
     return PreviewPart(
         draft.name or "SOP 预览", paragraphs or ["选择素材后，这里显示客户收到的内容。"]
     )
@@ -184,12 +185,13 @@ async def _body(request: web.Request, step: DraftStep) -> str:
     return version.body if version else ""
 
 
-def _parts(body: str) -> Sequence[str]:
-    return [part for part in body.split("\n\n") if part.strip()]
+def bubbles(day: int, at: str, body: str) -> list[str]:
+    """A step on the phone: when, then the text by paragraphs."""
+    return [f"〔{when_of(day)} {at}〕", *(part for part in body.split("\n\n") if part.strip())]
 
 
-def when_of(day: str) -> str:
+def when_of(day: int) -> str:
     """The day of a step in words: counted from the start, which is day 0."""
-    if day.startswith("-"):
-        return f"提前 {day[1:]} 天"
-    return "当天" if day in ("", "0") else f"第 {day} 天"
+    if day < 0:
+        return f"提前 {-day} 天"
+    return f"第 {day} 天" if day else "当天"

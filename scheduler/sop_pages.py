@@ -15,7 +15,7 @@ from desk.signed import now_of, session_of, signed
 from scheduler import enrolment, records, sops
 from scheduler.models import Sop, SopState, TouchState, Trigger
 from scheduler.records import EnrolmentLine, SopLine, StepLine
-from scheduler.sop_form import ID, sop_of
+from scheduler.sop_form import ID, bubbles, sop_of
 from scheduler.touch_pages import READERS, reason_of, uuid_or_none
 
 routes = web.RouteTableDef()
@@ -48,6 +48,7 @@ class SopPage:
     tone: str
     steps: list[StepLine]
     counted: tuple[TouchState, ...]  # columns of the step table
+    preview: list[str]  # what a customer reads, step by step
     enrolments: list[EnrolmentLine]
     history: list[tuple[datetime, str, str, str]]  # when, title, text, tone
     choices: list[tuple[str, str]]  # customers to enter by hand
@@ -77,12 +78,14 @@ async def show_sop(request: web.Request) -> web.Response:
 async def _sop_page(request: web.Request, sop: Sop, error: str = "") -> web.Response:
     session, who, now = session_of(request), signed(request), now_of(request)
     running = sop.state == SopState.RUNNING
+    steps = await records.step_lines(session, who, sop.id, now)
     may_enrol = running and sop.trigger == Trigger.MANUAL and who.may(Role.RM)
     context = SopPage(
         sop=sop,
         tone=SOP_TONES[sop.state],
-        steps=await records.step_lines(session, who, sop.id, now),
+        steps=steps,
         counted=COUNTED,
+        preview=_preview(steps),
         enrolments=await records.enrolment_lines(session, who, sop.id),
         history=await _history(request, sop),
         choices=await enrolment.customer_choices(session, sop, who.id) if may_enrol else [],
@@ -93,6 +96,14 @@ async def _sop_page(request: web.Request, sop: Sop, error: str = "") -> web.Resp
         error=error,
     )
     return page(request, "scheduler/sop.html", context, status=422 if error else 200)
+
+
+def _preview(steps: list[StepLine]) -> list[str]:
+    paragraphs: list[str] = []
+    for line in steps:
+        if line.body:
+            paragraphs += bubbles(line.step.day, line.step.at.strftime("%H:%M"), line.body)
+    return paragraphs
 
 
 VERBS = {

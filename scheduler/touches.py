@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Uuid, and_, any_, cast, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Uuid, and_, any_, cast, func, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -115,13 +115,6 @@ async def claim_due(session: AsyncSession, now: datetime, limit: int) -> list[To
     return sorted(claimed, key=lambda touch: (touch.due_at, touch.id))
 
 
-async def take_turns(session: AsyncSession, customer_ids: Collection[UUID]) -> None:
-    """Wait until no other sender counts these customers' messages; held until the commit."""
-    keys = sorted({customer_id.int % (1 << 63) for customer_id in customer_ids})
-    turns = "SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key"
-    await session.execute(text(turns), {"keys": keys})
-
-
 def refuse(touch: Touch, reasons: Sequence[str], now: datetime) -> None:
     """The gates said no, for these reasons."""
     touch.state, touch.reasons = TouchState.REFUSED, list(reasons)
@@ -164,12 +157,6 @@ async def intend(
 # What came of handing a task over.
 
 
-async def still_intended(session: AsyncSession, task_id: UUID) -> bool:
-    """Whether the task is still waiting for its call; reconciling may have taken it away."""
-    query = select(col(SendTask.state)).where(col(SendTask.id) == task_id)
-    return (await session.execute(query)).scalar_one() == TaskState.INTENT
-
-
 async def handed(
     session: AsyncSession,
     task_id: UUID,
@@ -191,7 +178,7 @@ async def handed(
         if contact in failed:
             _not_reached(touch, NOT_ACCEPTED, now)
         else:
-            touch.state = TouchState.HANDED
+            touch.state, touch.reasons = TouchState.HANDED, []
     return True
 
 
@@ -224,7 +211,7 @@ async def unknown(session: AsyncSession, task_id: UUID, reason: str, now: dateti
         return
     task.state, task.error, task.polled_at = TaskState.UNKNOWN, reason, now
     for touch, _ in await carried_by(session, task_id):
-        touch.state, touch.lease_until = TouchState.UNKNOWN, None
+        touch.state, touch.reasons, touch.lease_until = TouchState.UNKNOWN, [reason], None
 
 
 async def _doubtful(session: AsyncSession, task_id: UUID) -> SendTask | None:

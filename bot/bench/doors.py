@@ -19,10 +19,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from bank.settings import Settings
-from bot import logs
 from bot.app import callback_keys, make_app, open_parts
 from bot.bench.load import HOST
-from bot.bench.machine import stay_on
+from bot.bench.machine import quiet, stay_on
 from bot.inbox import Inbox, an_arrival, store
 from wecom.callback import open_envelope
 from wecom.events import parse
@@ -112,7 +111,7 @@ DOORS: dict[str, Door] = {
 def serve_door(pipe: Connection, name: str, settings: Settings, cores: list[int]) -> None:
     """The door's process: tells its port, and serves until the other side hangs up."""
     stay_on(cores)
-    logs.set_up("json")
+    quiet()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(DOORS[name], settings, pipe))
 

@@ -107,7 +107,7 @@ class Caller(asyncio.Protocol):
         self._answer = b""
         self.call()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None
         self._finish()
 

@@ -1,8 +1,10 @@
 """The machine the figures belong to, its cores, and a place that is cleared away afterwards."""
 
+import logging
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,8 +14,11 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import structlog
+from pydantic import SecretStr
 
 from bank.embedded import EmbeddedPostgres
+from bank.settings import Settings
 
 CPU_FACTS = Path("/proc/cpuinfo")
 LIBRARIES = ("aiohttp", "uvloop", "psycopg", "sqlalchemy", "faiss-cpu")
@@ -62,7 +67,13 @@ def cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def stay_on(chosen: list[int]) -> None:
+def split_cores() -> tuple[list[int], list[int]]:
+    """One core for what is measured, the others for all that serves to measure it."""
+    *others, last = cores()
+    return [last], others or [last]
+
+
+def stay_on(chosen: Sequence[int]) -> None:
     """Keep this process, and what it starts from now on, on these cores where that is possible."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, chosen)
@@ -81,14 +92,40 @@ def a_home() -> Iterator[Path]:
 
 
 @contextmanager
-def a_database() -> Iterator[str]:
-    """Address of an empty database on an embedded PostgreSQL of its own, stopped in the end."""
+def a_bank(database_on: Sequence[int] = ()) -> Iterator[Settings]:
+    """Settings of a bank with a folder and an empty database of its own, on these cores if any."""
     with a_home() as home:
         server = EmbeddedPostgres(home)
         try:
-            yield server.start()
+            with _kept_on(database_on or cores()):
+                url = server.start()
+            yield bank_at(home, url)
         finally:
             server.stop()
+
+
+@contextmanager
+def _kept_on(chosen: Sequence[int]) -> Iterator[None]:
+    """What is started inside the block stays on these cores."""
+    everywhere = cores()
+    stay_on(chosen)
+    try:
+        yield
+    finally:
+        stay_on(everywhere)
+
+
+def bank_at(home: Path, database_url: str) -> Settings:
+    """Settings of a bank with nothing outside: nobody answers at its WeCom."""
+    return Settings(
+        _env_file=None,
+        home=home,
+        database_url=database_url,
+        wecom_base_url="http://127.0.0.1:9",
+        wecom_corp_id="wwbench00000000001",
+        wecom_token=SecretStr("benchCallbackToken"),
+        wecom_aes_key=SecretStr("bEnCh" * 8 + "bEn"),
+    )
 
 
 def postgresql_version(url: str) -> str:
@@ -100,6 +137,14 @@ def postgresql_version(url: str) -> str:
         ).fetchone()
     assert row is not None
     return f"{row[0]}, fsync {row[1]}, synchronous_commit {row[2]}"
+
+
+def quiet() -> None:
+    """Only warnings are logged, to stderr, so that nothing is measured but the work."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

@@ -67,9 +67,7 @@ def _customer(number: int, branch: UUID, now: datetime) -> Customer:
     )
 
 
-async def stock(
-    session: AsyncSession, house: House, first: int, until: int, now: datetime
-) -> None:
+async def stock(session: AsyncSession, house: House, first: int, until: int, now: datetime) -> None:
     """Put the live materials `first` … `until - 1` on the shelf, with their changes in order."""
     rows = Rows()
     for number in range(first, until):
@@ -78,7 +76,7 @@ async def stock(
 
 
 def _shelve(rows: Rows, house: House, number: int, since: datetime) -> None:
-    text = _text(number)
+    text = text_of(number)
     material = row(
         Material,
         id=ident("bench", "material", number),
@@ -123,9 +121,9 @@ class Text:
     body: str
 
 
-def _text(number: int) -> Text:
+def text_of(number: int) -> Text:
     """The demo's own text; after all of them, the same subjects for series after series."""
-    again, place = divmod(number, len(_on_file()))
+    again, place = divmod(number, on_file_count())
     raw = _on_file()[place]
     named = f"{SERIES[again % len(SERIES)]}{again}号" if again else ""
     title = f"{named}：{raw['title']}" if again else raw["title"]
@@ -137,6 +135,11 @@ def _of_series(named: str, body: str) -> str:
     if not named:
         return body
     return "\n\n".join(f"关于{named}：{part}" for part in body.split("\n\n"))
+
+
+def on_file_count() -> int:
+    """How many texts the demo bank has; every so many numbers the subjects come again."""
+    return len(_on_file())
 
 
 @cache

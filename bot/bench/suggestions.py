@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import cycle, islice
@@ -22,8 +21,9 @@ from bot.bench import shelf
 from bot.bench.machine import percentile
 from bot.conversations import Line
 from bot.customer_chat import QUESTION_BELL
-from bot.models import Speaker
+from bot.models import Message, Speaker
 from knowledge import suggestions
+from knowledge.indexing import LibraryIndex
 from knowledge.models import Suggestion
 from migrations import migrate
 
@@ -41,11 +41,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class Figures:
-    """One size: seconds to build, to learn and to take in one more; milliseconds to answer."""
+    """One size: seconds to build, to learn and to restore what was saved; ms to answer."""
 
     materials: int
     build_seconds: float
     learn_seconds: float
+    restore_seconds: float
     one_more_ms: float
     memory_mib: float
     p50_ms: float
@@ -66,30 +67,28 @@ class SuggestionsMissing(RuntimeError):
     """Fewer suggestions are stored than questions were asked."""
 
 
-def measure(url: str, plan: Plan) -> Suggesting:
-    """Every size on that empty database, on the loops of a worker process."""
-    migrate(url)
+class IndexNotFoundAgain(RuntimeError):
+    """The saved index was not taken up again."""
+
+
+def measure(settings: Settings, plan: Plan) -> Suggesting:
+    """Every size on that empty bank, on the loops of a worker process."""
+    migrate(settings.database_url)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return Suggesting(plan, runner.run(_measure(_settings(url), plan)))
-
-
-def _settings(url: str) -> Settings:
-    return Settings(
-        _env_file=None,  # type: ignore[call-arg]
-        database_url=url,
-        wecom_base_url="http://127.0.0.1:9",  # nothing is due, so nobody calls
-    )
+        return Suggesting(plan, runner.run(_measure(settings, plan)))
 
 
 async def _measure(settings: Settings, plan: Plan) -> list[Figures]:
     house, stocked, figures = None, 0, []
     for size in plan.sizes:
-        async with open_parts(settings) as parts:
+        # A folder for each size: nothing is found again, everything is built.
+        at_size = settings.model_copy(update={"home": settings.home / str(size)})
+        async with open_parts(at_size) as parts:
             async with parts.sessions.begin() as session:
                 house = house or await shelf.a_house(session, utc_now())
                 await shelf.stock(session, house, stocked, size, utc_now())
             stocked = size + 1
-            figures.append(await _at_size(settings, parts, house, size, plan))
+            figures.append(await _at_size(at_size, parts, house, size, plan))
     return figures
 
 
@@ -97,12 +96,13 @@ async def _at_size(
     settings: Settings, parts: Parts, house: shelf.House, size: int, plan: Plan
 ) -> Figures:
     build = await _catch_up(parts)
-    began = perf_counter()
-    await parts.index.learn()
-    learn = perf_counter() - began
     async with parts.sessions.begin() as session:
         await shelf.stock(session, house, size, size + 1, utc_now())
     one_more = await _catch_up(parts)
+    began = perf_counter()
+    await loops.learn(parts)
+    learn = perf_counter() - began
+    restore = await _restored(settings, parts)
     memory = psutil.Process().memory_info().rss / 2**20
     async with loops.running_loops(settings, parts, "worker"):
         await _ask(parts, house, f"warm-{size}", plan.warm_up)
@@ -111,6 +111,7 @@ async def _at_size(
         materials=size,
         build_seconds=build,
         learn_seconds=learn,
+        restore_seconds=restore,
         one_more_ms=one_more * 1000,
         memory_mib=memory,
         p50_ms=percentile(took, 0.5),
@@ -124,6 +125,16 @@ async def _catch_up(parts: Parts) -> float:
     began = perf_counter()
     async with parts.sessions.begin() as session:
         await parts.index.catch_up(session, utc_now())
+    return perf_counter() - began
+
+
+async def _restored(settings: Settings, parts: Parts) -> float:
+    """Seconds until a process that starts again has the saved index."""
+    began, again = perf_counter(), LibraryIndex(parts.index.encoder, settings.home / "index")
+    async with parts.sessions() as session:
+        await again.restore(session)
+    if again.seq != parts.index.seq:
+        raise IndexNotFoundAgain(IndexNotFoundAgain.__doc__)
     return perf_counter() - began
 
 
@@ -153,9 +164,9 @@ async def _outcomes(sessions: Sessions, newest: int) -> dict[str, int]:
     """What became of the newest questions; raises SuggestionsMissing if there are not as many."""
     query = select(Suggestion.state).order_by(col(Suggestion.created_at).desc()).limit(newest)
     async with sessions() as session:
-        states: Sequence[str] = [s.value for s in (await session.execute(query)).scalars()]
-        messages = (await session.execute(select(func.count()).select_from(conversations.Message)))
-        stored = (await session.execute(select(func.count()).select_from(Suggestion)))
-    if messages.scalar_one() != stored.scalar_one():
-        raise SuggestionsMissing(SuggestionsMissing.__doc__)
+        states = [str(state) for state in (await session.execute(query)).scalars()]
+        messages = await session.execute(select(func.count()).select_from(Message))
+        stored = await session.execute(select(func.count()).select_from(Suggestion))
+        if messages.scalar_one() != stored.scalar_one():
+            raise SuggestionsMissing(SuggestionsMissing.__doc__)
     return dict(Counter(states))

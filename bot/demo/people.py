@@ -148,7 +148,7 @@ def _staff(
 def _client(number: int, rms: Sequence[Staff], today: date, rng: random.Random) -> Client:
     """One customer; the first of each RM is an easy case to play with: C3, fresh, consenting."""
     easy = number < len(rms)
-    age = 42 if easy else round(min(78, max(24, rng.gauss(47, 13))))
+    age = 36 + number if easy else round(min(78, max(24, rng.gauss(47, 13))))
     group = "young" if age < 40 else "middle" if age < 60 else "retired"
     born = today - timedelta(days=round(age * 365.25) + rng.randint(1, 350))
     woman = rng.random() < 0.54

@@ -28,7 +28,7 @@ from scheduler.results import MISSES, PATIENCE, STOPPED
 from wecom.messages import SendStatus
 
 LEFT = "客户关系已解除"
-UNCONFIRMED, QUOTA_USED, UNSUBSCRIBING = 0.07, 0.03, 0.07
+UNCONFIRMED, QUOTA_USED, UNSUBSCRIBING = 0.07, 0.03, 0.14
 
 
 @dataclass

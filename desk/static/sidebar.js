@@ -2,13 +2,13 @@
 (() => {
   "use strict";
   const content = document.getElementById("content");
+  const all = (selector, from = document) => Array.from(from.querySelectorAll(selector));
   const show = (id) => content.replaceChildren(document.getElementById(id).content.cloneNode(true));
   const csrf = () => document.querySelector('meta[name="csrf"]').content;
   const invoke = (name, params) => new Promise((resolve) => window.wx.invoke(name, params, resolve));
-  const post = (path, fields) =>
-    fetch(path, { method: "POST", headers: { "X-CSRF-Token": csrf() }, body: new URLSearchParams(fields) });
 
-  async function open() {
+  /* Who is in the chat. */
+  function open() {
     const text = document.getElementById("agent-config").textContent.trim();
     if (!text || !window.wx) return show("no-bridge");
     window.wx.agentConfig({ ...JSON.parse(text), success: findCustomer, fail: () => show("no-bridge") });
@@ -19,50 +19,144 @@
     if (!["single_chat_tools", "contact_profile"].includes(context.entry)) return show("wrong-entry");
     const contact = await invoke("getCurExternalContact", {});
     if (!contact.userId) return show("wrong-entry");
-    window.htmx.ajax("GET", `/sidebar/${encodeURIComponent(contact.userId)}/suggest`, { target: "#content" });
+    await window.htmx.ajax("GET", `/sidebar/${encodeURIComponent(contact.userId)}/suggest`, "#content");
+    if (content.querySelector(".skeleton")) show("no-server");
   }
 
-  // Checked on the server first, then through the bridge into the chat, then noted as seen.
+  /* Sending: checked on the server first, then through the bridge into the chat, then noted as seen. */
   async function send(card) {
     const button = card.querySelector("[data-send]");
-    const id = card.dataset.suggestion;
+    if (button.disabled) return;
     button.disabled = true;
+    const again = await sent(card);
+    button.disabled = !again;
+  }
+
+  // Answers whether pressing once more is safe.
+  async function sent(card) {
+    const id = card.dataset.suggestion;
+    const text = await cleared(id, card);
+    if (text === null) return true;
+    const result = await invoke("sendChatMessage", { msgtype: "text", enterChat: true, text: { content: text } });
+    if (result.err_msg !== "sendChatMessage:ok") {
+      refuse(card, ["企业微信没有发出这条消息。请确认聊天窗口仍打开，再点一次发送。"]);
+      return true;
+    }
+    const answer = await post(`/sidebar/suggestions/${id}/sent`, {});
+    if (answer?.ok) swap(await answer.text());
+    else refuse(card, ["消息已发给客户，但系统还没有记下，稍后会自动补记。请不要重复发送。"]);
+    return false;
+  }
+
+  async function cleared(id, card) {
+    const answer = await post(`/sidebar/suggestions/${id}/clear`, { text: card.querySelector("[data-draft]").value });
+    if (!answer) refuse(card, ["网络不通，消息没有发出。请检查网络后重试。"]);
+    else if (!answer.ok) refuse(card, [await answer.text()]);
+    else {
+      const said = await answer.json();
+      if (!said.refused) return said.text;
+      refuse(card, said.refused);
+    }
+    return null;
+  }
+
+  // The answer, or null without one; an ended sign-in is renewed by opening the page again.
+  async function post(path, fields) {
     try {
-      const cleared = await (await post(`/sidebar/suggestions/${id}/clear`, { text: card.querySelector("[data-draft]").value })).json();
-      if (cleared.refused) return refuse(card, cleared.refused);
-      const result = await invoke("sendChatMessage", { msgtype: "text", enterChat: true, text: { content: cleared.text } });
-      if (result.err_msg !== "sendChatMessage:ok") return refuse(card, ["企业微信没有发出这条消息，请确认聊天窗口仍打开后重试。"]);
-      const answer = await post(`/sidebar/suggestions/${id}/sent`, {});
-      if (answer.ok) swap(await answer.text());
+      const options = { method: "POST", redirect: "manual", headers: { "X-CSRF-Token": csrf() }, body: new URLSearchParams(fields) };
+      const answer = await fetch(path, options);
+      if (answer.type === "opaqueredirect") location.reload();
+      return answer;
     } catch {
-      refuse(card, ["网络中断，没有确认是否发出：请先看聊天窗口，再决定是否重发。"]);
-    } finally {
-      button.disabled = false;
+      return null;
+    }
+  }
+
+  function refuse(card, reasons) {
+    tell(card, reasons);
+    card.querySelector("[data-draft]").focus();
+  }
+
+  function tell(card, reasons) {
+    const place = card.querySelector("[data-refused]");
+    const lines = reasons.map((reason) => Object.assign(document.createElement("p"), { textContent: reason }));
+    place.replaceChildren(...lines);
+    place.hidden = !reasons.length;
+    card.querySelector("[data-draft]").toggleAttribute("aria-invalid", reasons.length > 0);
+  }
+
+  /* A live refresh takes nothing away: what is typed, refused, unfolded and focused stays. */
+  let shown = "";
+  let kept = null;
+  const isList = (node) => node?.id === "suggestions";
+
+  function keep(list) {
+    const drafts = all("[data-draft]", list).map((draft) => ({
+      id: draft.id, typed: draft.value, changed: draft.value !== draft.defaultValue,
+      refused: Array.from(draft.closest("[data-suggestion]").querySelector("[data-refused]").children),
+      focused: draft === document.activeElement, from: draft.selectionStart, to: draft.selectionEnd,
+    }));
+    return { drafts, open: all("details[open]", list).map((fold) => fold.dataset.keep) };
+  }
+
+  function giveBack(list, { drafts, open: unfolded }) {
+    for (const fold of all("details", list)) fold.open = unfolded.includes(fold.dataset.keep);
+    for (const { id, typed, changed, refused, focused, from, to } of drafts) {
+      const draft = document.getElementById(id);
+      if (!draft) continue;
+      const fold = draft.closest("details.earlier");
+      if (fold && (changed || focused)) fold.open = true;
+      if (changed) draft.value = typed;
+      if (refused.length) tell(draft.closest("[data-suggestion]"), refused.map((line) => line.textContent));
+      if (focused) {
+        draft.focus();
+        draft.setSelectionRange(from, to);
+      }
     }
   }
 
   function swap(html) {
     const list = document.getElementById("suggestions");
     if (!list) return;
-    list.innerHTML = html;
+    const before = keep(list);
+    list.innerHTML = shown = html;
     window.htmx.process(list);
+    giveBack(list, before);
   }
 
-  function refuse(card, reasons) {
-    const place = card.querySelector("[data-refused]");
-    place.textContent = reasons.join(" ");
-    place.hidden = false;
-  }
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (detail.target === content) shown = "";
+    if (!isList(detail.target) || !detail.shouldSwap) return;
+    if (detail.serverResponse === shown) detail.shouldSwap = false;
+    else kept = keep(detail.target);
+    shown = detail.serverResponse;
+  });
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    if (!isList(detail.target) || !kept) return;
+    giveBack(detail.target, kept);
+    kept = null;
+  });
+  // Asking WeCom's sign-in from a script is refused by the browser: open the page again instead.
+  document.addEventListener("htmx:sendError", async ({ detail }) => {
+    try {
+      const answer = await fetch(detail.pathInfo.finalRequestPath, { redirect: "manual" });
+      if (answer.type === "opaqueredirect") location.reload();
+    } catch { /* the network itself is gone; the toast has said so */ }
+  });
 
+  /* Hands. */
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-send]");
     if (button) send(button.closest("[data-suggestion]"));
     if (event.target.closest("[data-reload]")) location.reload();
   });
-  // A live refresh must not take away what the RM is typing.
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    const typing = document.activeElement?.matches("[data-draft]") && document.activeElement.value !== document.activeElement.defaultValue;
-    if (typing && event.detail.requestConfig?.triggeringEvent?.type === "sse:suggestion") event.detail.shouldSwap = false;
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+    const draft = event.target.closest?.("[data-draft]");
+    if (draft) send(draft.closest("[data-suggestion]"));
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("[data-draft]")) tell(event.target.closest("[data-suggestion]"), []);
   });
   if (document.readyState === "complete") open();
   else window.addEventListener("load", open);

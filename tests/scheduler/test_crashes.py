@@ -5,9 +5,12 @@ settled
 """
 
 import asyncio
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +20,8 @@ from scheduler import reconciling, touches
 from scheduler.models import TaskState, Touch, TouchState
 from tests.scheduler.worlds import Bank
 from wecom.client import MassSend, MassSendCreated, WeComClient
+
+ROOT = Path(__file__).parents[2]
 
 
 class Killed(BaseException):
@@ -115,6 +120,19 @@ async def test_killed_after_the_answer_and_before_it_was_settled(due: Bank):
         await due.send(sessions=DyingSessions(due.sessions, 3))
     assert (await due.task()).state == TaskState.INTENT
     assert len(due.platform.tasks) == 1
+    await settle_everything(due)
+    await one_of_each(due)
+
+
+@pytest.mark.parametrize("point", ["not called", "called"])
+async def test_a_real_kill_around_the_call(due: Bank, point: str):
+    arguments = (due.settings.database_url, due.platform.base, point, due.clock().isoformat())
+    sender = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.scheduler.dying_sender", *arguments, cwd=ROOT
+    )
+    assert await sender.wait() == -signal.SIGKILL
+    assert (await due.task()).state == TaskState.INTENT
+    assert len(due.platform.tasks) == (point == "called")
     await settle_everything(due)
     await one_of_each(due)
 

@@ -104,7 +104,7 @@ async def test_a_step_without_day_or_time_is_named(the_bank: Bank, product: Prod
 async def test_the_phone_follows_the_form(the_bank: Bank, product: Product):
     hq = await product.client(await person(the_bank, Role.HQ))
     shown = await (await hq.post("/sops/preview", await a_form(the_bank))).text()
-    assert "提前 7 天 10:00" in shown
+    assert "〔提前 7 天 10:00〕" in shown
     assert "资金安排有疑问可以随时留言" in shown
     assert 'name="material"' in await hq.text("/sops/step")
 

@@ -1,0 +1,83 @@
+"""`python -m bot.bench`: this machine's figures; `python -m bot.bench install`: from nothing."""
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from bot.bench import callbacks, idle, install, suggestions, tables
+from bot.bench.machine import Machine, a_bank, machine, postgresql_version, quiet, split_cores
+
+WIDTH = 120
+
+app = typer.Typer(
+    help="Figures and ratios, side by side in one run.", pretty_exceptions_enable=False
+)
+
+
+def _callbacks() -> callbacks.Callbacks:
+    _, others = split_cores()
+    with a_bank(database_on=others) as settings:
+        return callbacks.measure(settings, callbacks.Plan())
+
+
+def _suggestions() -> suggestions.Suggesting:
+    with a_bank() as settings:
+        return suggestions.measure(settings, suggestions.Plan())
+
+
+MEASURED: dict[str, tuple[Callable[[], Any], Callable[[Console, Any], None]]] = {
+    "callbacks": (_callbacks, tables.show_callbacks),
+    "suggestions": (_suggestions, tables.show_suggestions),
+    "demo": (idle.measure, tables.show_idle),
+}
+
+
+@app.callback(invoke_without_command=True)
+def bench(
+    context: typer.Context,
+    only: Annotated[str, typer.Option(help="Of callbacks,suggestions,demo.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Measure everything but the installation."""
+    quiet()
+    if context.invoked_subcommand is None:
+        names = only.split(",") if only else list(MEASURED)
+        if unknown := set(names) - set(MEASURED):
+            raise typer.BadParameter(f"can measure {', '.join(MEASURED)}; got {', '.join(unknown)}")
+        _print(names, as_json)
+
+
+def _print(names: list[str], as_json: bool) -> None:
+    console, here = Console(quiet=as_json, width=WIDTH), _machine()
+    tables.show_machine(console, here)
+    found = {"machine": tables.plain(here)}
+    for name in names:
+        measure, show = MEASURED[name]
+        figures = measure()
+        found[name] = tables.plain(figures)
+        show(console, figures)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+
+
+def _machine() -> Machine:
+    with a_bank() as settings:
+        return machine(postgresql_version(settings.database_url))
+
+
+@app.command(name="install")
+def install_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Clone, set up and start a fresh copy; takes minutes and the package registry."""
+    console, found = Console(quiet=as_json, width=WIDTH), install.measure()
+    tables.show_installed(console, found)
+    if as_json:
+        typer.echo(json.dumps(tables.plain(found), ensure_ascii=False, indent=2))
+
+
+if __name__ == "__main__":
+    app()

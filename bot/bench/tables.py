@@ -1,0 +1,121 @@
+"""The figures as people read them."""
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bot.bench.callbacks import GOAL, Callbacks
+from bot.bench.idle import Idle
+from bot.bench.install import Installed
+from bot.bench.machine import Machine
+from bot.bench.processes import Memory
+from bot.bench.suggestions import Suggesting
+
+WORDS = {
+    "bare": "aiohttp, answers and does nothing",
+    "opening": "verified, decrypted, parsed",
+    "gathered": "siyu: durable, commits shared",
+    "single": "siyu with a commit each",
+}
+
+
+def show_machine(console: Console, machine: Machine) -> None:
+    """What everything below was measured on."""
+    console.print(f"[bold]{machine.cpu}[/], {machine.cores} cores, {machine.memory_gib} GiB")
+    console.print(f"{machine.system}, Python {machine.python}, PostgreSQL {machine.postgresql}")
+    console.print(", ".join(f"{name} {number}" for name, number in machine.libraries.items()))
+    console.print(f"load average before the first figure: {machine.load}\n")
+
+
+def show_callbacks(console: Console, found: Callbacks) -> None:
+    """Door by door, and the ratio."""
+    plan = found.plan
+    title = f"Callbacks: one process, one core, {plan.connections} connections"
+    table = _table(title, "/s", "rounds", "p50 ms", "p99 ms", "CPU µs", "of core")
+    for name, door in found.doors.items():
+        table.add_row(
+            WORDS[name],
+            f"{door.per_second:,.0f}",
+            f"{door.slowest_round:,.0f}–{door.fastest_round:,.0f}",
+            f"{door.p50_ms:.1f}",
+            f"{door.p99_ms:.1f}",
+            f"{door.cpu_us:.0f}",
+            f"{door.core_share:.0%}",
+        )
+    console.print(table)
+    console.print(
+        f"durable ÷ opened: {found.ratio:.2f} by rate, {found.cpu_ratio:.2f} by CPU "
+        f"(goal {GOAL}); acknowledged {found.acknowledged:,} = stored {found.stored:,}\n"
+    )
+
+
+def show_suggestions(console: Console, found: Suggesting) -> None:
+    """Size by size, and what tenfold growth costs."""
+    title = f"Message to stored suggestion, {found.plan.questions} questions each"
+    answering = ("p50 ms", "p95 ms", "max ms", "became")
+    indexing = ("build s", "learn s", "restore s", "1 more ms", "RSS MiB")
+    table = _table(title, *answering, *indexing)
+    for size in found.sizes:
+        became = ", ".join(f"{count} {state}" for state, count in sorted(size.outcomes.items()))
+        figures = (size.p50_ms, size.p95_ms, size.slowest_ms)
+        table.add_row(
+            f"{size.materials:,} materials",
+            *(f"{ms:.0f}" for ms in figures),
+            became,
+            f"{size.build_seconds:.1f}",
+            f"{size.learn_seconds:.1f}",
+            f"{size.restore_seconds:.1f}",
+            f"{size.one_more_ms:.0f}",
+            f"{size.memory_mib:.0f}",
+        )
+    console.print(table)
+    smallest, largest = found.sizes[0], found.sizes[-1]
+    console.print(
+        f"{largest.materials / smallest.materials:.0f} times the materials: "
+        f"{largest.p50_ms / smallest.p50_ms:.1f} times the time to answer, "
+        f"{largest.build_seconds / smallest.build_seconds:.1f} times the time to build\n"
+    )
+
+
+def show_idle(console: Console, found: Idle) -> None:
+    """Starting and resting."""
+    table = _table(f"siyu demo, idle for {found.rest_seconds:.0f} s", "")
+    table.add_row("first start to first page", f"{found.first_start_seconds:.1f} s")
+    table.add_row("second start to first page", f"{found.second_start_seconds:.1f} s")
+    table.add_row("memory of siyu", _memory(found.product))
+    table.add_row("memory of PostgreSQL", _memory(found.postgresql))
+    console.print(table, "")
+
+
+def _memory(memory: Memory) -> str:
+    return (
+        f"PSS {memory.pss_mib:.0f} MiB, RSS {memory.rss_mib:.0f} MiB ({memory.processes} processes)"
+    )
+
+
+def show_installed(console: Console, found: Installed) -> None:
+    """From the clone to the first page."""
+    table = _table("Installing", "")
+    table.add_row("git clone", f"{found.clone_seconds:.1f} s")
+    table.add_row("make setup", f"{found.setup_seconds:.1f} s")
+    table.add_row(".venv", f"{found.environment_mb:,.0f} MB, {found.packages} packages")
+    table.add_row("make demo to the first page", f"{found.first_page_seconds:.1f} s")
+    table.add_row("make demo again", f"{found.again_seconds:.1f} s")
+    table.add_row("clone to first page", f"{found.whole_seconds:.1f} s")
+    console.print(table, "")
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", show_header=any(columns))
+    table.add_column("")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def plain(found: Any) -> dict[str, Any]:
+    """The same as JSON can hold it: every field, and what is derived from them."""
+    derived = [name for name, of in vars(type(found)).items() if isinstance(of, property)]
+    return asdict(found) | {name: getattr(found, name) for name in derived}

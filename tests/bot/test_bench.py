@@ -1,0 +1,55 @@
+"""Every measurement of `make bench` runs and gives figures that can be figures."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from bot.bench import callbacks, shelf, suggestions, tables
+from bot.bench.machine import bank_at, machine, percentile, postgresql_version
+from bot.bench.processes import memory_of
+from bot.inbox import AT_ONCE
+
+
+def test_the_machine_is_named_with_its_database(database: str) -> None:
+    here = machine(postgresql_version(database))
+    assert here.cpu
+    assert here.cores >= 1
+    assert "fsync on" in here.postgresql
+
+
+def test_callbacks_are_measured_door_by_door_and_none_is_lost(
+    database: str, tmp_path: Path
+) -> None:
+    plan = callbacks.Plan(rounds=1, requests=AT_ONCE // 10, warm_up=8, connections=4)
+    found = callbacks.measure(bank_at(tmp_path, database), plan)
+    assert set(found.doors) == set(tables.WORDS)
+    assert all(door.per_second > 0 for door in found.doors.values())
+    assert all(0 < door.p50_ms <= door.p99_ms for door in found.doors.values())
+    assert found.stored == found.acknowledged == 2 * (plan.requests + plan.warm_up)
+    tables.show_callbacks(Console(quiet=True), found)
+
+
+def test_suggestions_are_measured_at_every_size(database: str, tmp_path: Path) -> None:
+    plan = suggestions.Plan(sizes=(6, 12), questions=3, warm_up=1)
+    found = suggestions.measure(bank_at(tmp_path, database), plan)
+    assert [size.materials for size in found.sizes] == [6, 12]
+    assert all(0 < size.p50_ms <= size.p95_ms <= size.slowest_ms for size in found.sizes)
+    assert all(sum(size.outcomes.values()) == plan.questions for size in found.sizes)
+    tables.show_suggestions(Console(quiet=True), found)
+
+
+def test_the_library_grows_by_other_series_of_the_same_subjects() -> None:
+    first, again = shelf.text_of(0), shelf.text_of(shelf.on_file_count())
+    assert again.title.endswith(first.title)
+    assert again.title != first.title
+    assert len(again.questions) == len(first.questions)
+    assert len(shelf.asked()) >= 100
+
+
+def test_memory_is_summed_over_processes() -> None:
+    assert memory_of([]).processes == 0
+
+
+def test_a_percentile_is_one_of_the_values() -> None:
+    assert percentile([1.0, 2.0, 3.0, 4.0], 0.5) == 3.0
+    assert percentile([7.0], 0.99) == 7.0

@@ -1,0 +1,151 @@
+"""Default deny: every address has a door, and only its roles get through it."""
+
+import re
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bank.models import Role
+from bot.app import PAGES
+from desk.permissions import DOORS
+from tests.builders import a_branch, a_staff
+from tests.conftest import Product
+
+R = Role
+ALL = set(Role)
+BUSINESS = {R.RM, R.BRANCH_MANAGER, R.COMPLIANCE, R.AUDITOR, R.HQ}
+
+# Who may open which page. Written down by hand: a page that opens further shows up here.
+TABLE: dict[str, set[Role]] = {
+    "/": ALL,
+    "/customers": BUSINESS,
+    "/suggestions": BUSINESS,
+    "/content": ALL - {R.ADMIN},
+    "/content/new": {R.EDITOR},
+    "/review": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR},
+    "/products": ALL - {R.ADMIN},
+    "/knowledge": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR, R.HQ},
+    "/sops": BUSINESS,
+    "/touches": BUSINESS,
+    "/attribution": BUSINESS | {R.EDITOR},
+    "/attribution/lines": BUSINESS,
+    "/attribution/conversions": BUSINESS,
+    "/attribution/import": {R.HQ, R.COMPLIANCE},
+    "/system/inbound": {R.ADMIN, R.AUDITOR},
+    "/system/staff": {R.ADMIN, R.AUDITOR},
+    "/system/audit": {R.COMPLIANCE, R.AUDITOR},
+    "/system/components": {R.ADMIN},
+}
+
+
+def routes() -> list[tuple[str, str]]:
+    """Every method and address of the product."""
+    return sorted({(route.method, route.path) for module in PAGES for route in module.routes})
+
+
+def test_every_handler_has_a_door() -> None:
+    without = [
+        route.path for module in PAGES for route in module.routes if route.handler not in DOORS
+    ]
+    assert without == []
+
+
+@pytest.mark.parametrize("path", TABLE)
+async def test_only_its_roles_get_in(product: Product, session: AsyncSession, path: str) -> None:
+    branch = await a_branch(session)
+    staff = {role: await a_staff(session, role, branch=branch) for role in Role}
+    await session.commit()
+    let_in = set()
+    for role, person in staff.items():
+        status = (await (await product.client(person)).get(path)).status
+        assert status in (200, 403), f"{role} {path}: {status}"
+        if status == 200:
+            let_in.add(role)
+    assert let_in == TABLE[path]
+
+
+@pytest.mark.parametrize(("method", "path"), routes())
+async def test_nobody_gets_in_unsigned(product: Product, method: str, path: str) -> None:
+    door = next(
+        DOORS[r.handler] for m in PAGES for r in m.routes if (r.method, r.path) == (method, path)
+    )
+    somewhere = re.sub(r"\{\w+(:[^/]*\})?\}?", "00000000-0000-4000-8000-000000000000", path)
+    stranger = await product.client()
+    answer = await stranger.http.request(method, product.base + somewhere, allow_redirects=False)
+    if door.public:
+        assert answer.status not in (401, 500)
+    else:
+        assert answer.status == 303
+        assert "signin" in answer.headers["Location"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [(m, p) for m, p in routes() if m == "POST" and "{" not in p]
+)
+async def test_a_form_without_its_token_changes_nothing(
+    product: Product, session: AsyncSession, method: str, path: str
+) -> None:
+    if DOORS[_handler(method, path)].public:
+        return
+    person = await a_staff(session, *Role)
+    await session.commit()
+    visitor = await product.client(person)
+    answer = await visitor.http.request(method, product.base + path, allow_redirects=False)
+    assert answer.status == 403
+
+
+def _handler(method: str, path: str):  # type: ignore[no-untyped-def]
+    return next(r.handler for m in PAGES for r in m.routes if (r.method, r.path) == (method, path))
+
+
+async def test_an_idle_sign_in_ends_after_half_an_hour(
+    product: Product, session: AsyncSession
+) -> None:
+    from datetime import timedelta
+
+    person = await a_staff(session, Role.RM)
+    await session.commit()
+    visitor = await product.client(person)
+    product.clock.forward(timedelta(minutes=29))
+    assert (await visitor.get("/customers")).status == 200
+    product.clock.forward(timedelta(minutes=31))
+    assert (await visitor.get("/customers")).status == 303
+
+
+async def test_disabled_staff_are_out_at_once(product: Product, session: AsyncSession) -> None:
+    person = await a_staff(session, Role.RM)
+    await session.commit()
+    visitor = await product.client(person)
+    person.enabled = False
+    await session.commit()
+    assert (await visitor.get("/customers")).status == 303
+
+
+async def test_the_cookie_of_the_desk_does_not_open_the_sidebar(
+    product: Product, session: AsyncSession
+) -> None:
+    person = await a_staff(session, Role.RM)
+    await session.commit()
+    visitor = await product.client(person)
+    answer = await visitor.get("/sidebar")
+    assert answer.headers["Location"].startswith("/sidebar/signin")
+
+
+async def test_pages_carry_the_headers_that_keep_scripts_out(
+    product: Product, session: AsyncSession
+) -> None:
+    person = await a_staff(session, Role.ADMIN)
+    await session.commit()
+    answer = await (await product.client(person)).get("/system/staff")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "script-src 'self';" in policy
+    assert "unsafe-inline" not in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_signing_in_never_leads_to_another_site(product: Product) -> None:
+    stranger = await product.client()
+    for address in ("https://evil.example", "//evil.example", "/\\evil.example"):
+        answer = await stranger.get(f"/signin?next={address}")
+        assert answer.status == 303
+        assert "evil" not in answer.headers["Location"]

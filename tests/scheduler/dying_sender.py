@@ -1,0 +1,54 @@
+"""A sender in a process of its own that kills itself: `DATABASE PLATFORM POINT MOMENT`."""
+
+import asyncio
+import os
+import signal
+import sys
+from datetime import datetime
+
+import aiohttp
+from pydantic import SecretStr
+
+from bank.database import open_engine, open_sessions
+from bank.settings import Settings
+from scheduler.sending import send_due
+from wecom.client import MassSend, MassSendCreated, WeComClient
+
+
+class Doomed(WeComClient):
+    """Dies around the call that creates the task."""
+
+    point = ""
+
+    async def create_mass_send(self, message: MassSend) -> MassSendCreated:
+        """SIGKILL before the call, or once it was answered."""
+        if self.point == "called":
+            await super().create_mass_send(message)
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("a killed process goes on")
+
+
+async def main(database: str, platform: str, point: str, moment: str) -> None:
+    """Send what is due, and die."""
+    settings = Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        wecom_corp_id="wx5823bf96d3bd56c7",
+        wecom_agent_id=1000002,
+        wecom_secret=SecretStr("app-secret"),
+    )
+    async with aiohttp.ClientSession() as http:
+        wecom = Doomed(
+            http,
+            base_url=platform,
+            corp_id=settings.wecom_corp_id,
+            agent_id=settings.wecom_agent_id,
+            secret=settings.wecom_secret.get_secret_value(),
+            now=lambda: 0.0,
+        )
+        wecom.point = point
+        sessions = open_sessions(open_engine(database))
+        await send_due(sessions, wecom, settings, datetime.fromisoformat(moment))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
