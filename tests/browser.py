@@ -1,10 +1,11 @@
 """A real Chromium for tests and pictures."""
 
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, ViewportSize, async_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Nothing here but pages of this machine: no updates, no sign-in, no protocol that needs a network.
@@ -17,7 +18,7 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-DESK = {"width": 1440, "height": 900}
+DESK: ViewportSize = {"width": 1440, "height": 900}
 
 
 class NoBrowserError(RuntimeError):
@@ -37,7 +38,11 @@ async def a_browser() -> AsyncIterator[Browser]:
     """A headless Chromium, closed in the end."""
     async with async_playwright() as tools:
         browser = await tools.chromium.launch(
-            executable_path=chromium(), headless=True, args=list(QUIET)
+            executable_path=chromium(),
+            headless=True,
+            args=list(QUIET),
+            # Dates in form fields follow the browser's own language, not the page's.
+            env={**os.environ, "LANGUAGE": "zh_CN"},
         )
         try:
             yield browser

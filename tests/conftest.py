@@ -57,9 +57,17 @@ def template() -> Iterator[str]:
     server = EmbeddedPostgres(home)
     url = server.start()
     migrate(url)
+    without_flushing(url)
     yield url
     server.stop()
     shutil.rmtree(home, ignore_errors=True)
+
+
+def without_flushing(url: str) -> None:
+    """Tests of durability start servers of their own; for all others flushing only costs time."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 @pytest.fixture
@@ -68,7 +76,7 @@ def database(template: str) -> Iterator[str]:
     name = f"test_{uuid4().hex[:12]}"
     admin = template.replace("/siyu?", "/postgres?")
     with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE siyu STRATEGY file_copy')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE siyu STRATEGY wal_log')
     yield template.replace("/siyu?", f"/{name}?")
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

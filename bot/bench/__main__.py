@@ -13,7 +13,9 @@ from bot.bench.machine import Machine, a_bank, machine, postgresql_version, quie
 WIDTH = 120
 
 app = typer.Typer(
-    help="Figures and ratios, side by side in one run.", pretty_exceptions_enable=False
+    help="Figures and ratios, side by side in one run.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 
