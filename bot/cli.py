@@ -64,10 +64,10 @@ def demo(
     settings = run.demo_settings(_settings(), port)
     with serve.with_database(settings) as ready:
         if once:
-            told = asyncio.run(story.play(ready, port, _teller(as_json)))
+            told = serve.run(story.play(ready, port, _teller(as_json)))
             raise SystemExit(0 if told else 1)
         typer.echo(f"{settings.public_url}  打开浏览器访问；按 Ctrl-C 停止。")
-        asyncio.run(run.run_demo(ready, port))
+        serve.run(run.run_demo(ready, port))
 
 
 def _teller(as_json: bool) -> Callable[[story.Step], None]:
@@ -91,7 +91,7 @@ def serve_command(
     if role not in ("all", "web", "worker"):
         raise typer.BadParameter("role must be all, web or worker")
     with serve.with_database(_settings()) as ready:
-        asyncio.run(serve.serve(ready, host, port, cast(Role, role)))
+        serve.run(serve.serve(ready, host, port, cast(Role, role)))
 
 
 @app.command()

@@ -38,6 +38,7 @@ routes = web.RouteTableDef()
 SIDEBAR = allow(Role.RM, place="sidebar")
 APIS = ("getContext", "getCurExternalContact", "sendChatMessage")
 LISTED = 30
+FOUND = 10
 HEARTBEAT_SECONDS = 20.0
 STILL_EDITING = timedelta(minutes=30)
 NUDGE = b"event: suggestion\ndata: look\n\n"
@@ -225,14 +226,13 @@ def _worth_showing(newest: list[Suggestion]) -> list[Suggestion]:
     """All answers to the last question, what was sent, and what an RM may still be editing."""
     if not newest:
         return []
-    last = newest[0]
-    return [s for s in newest if s.question_key == last.question_key or _kept(s, last)]
-
-
-def _kept(earlier: Suggestion, last: Suggestion) -> bool:
-    done = (SuggestionState.SENT, SuggestionState.EDITED)
-    fresh = last.created_at - earlier.created_at < STILL_EDITING
-    return earlier.state in done or (earlier.state is SuggestionState.OFFERED and fresh)
+    last, done = newest[0], (SuggestionState.SENT, SuggestionState.EDITED)
+    waiting = [s for s in newest if s.state is SuggestionState.OFFERED]
+    earlier = [s for s in waiting if s.question_key != last.question_key]
+    kept = [s.id for s in earlier if last.created_at - s.created_at < STILL_EDITING][:2]
+    return [
+        s for s in newest if s.question_key == last.question_key or s.state in done or s.id in kept
+    ]
 
 
 @routes.get("/sidebar/{contact}/scripts")
@@ -256,7 +256,7 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
     query = request.query.get("q", "").strip()
     documents = await _documents(request, chat, query)
     wanted = [d for d in documents if (str(d.kind) in SCRIPTS) == (tab == "scripts")]
-    context = MaterialTab(chat, query, wanted[:LISTED])
+    context = MaterialTab(chat, query, wanted[: FOUND if query else LISTED])
     return fragment(request, "sidebar/_chat.html", context)
 
 

@@ -66,7 +66,7 @@ async def clear(request: web.Request) -> web.Response:
     if isinstance(outcome, Cleared):
         return web.json_response({"text": outcome.text})
     # 200 keeps what the check itself changed, such as a withdrawn source.
-    return web.json_response({"refused": list(outcome.reasons)})
+    return web.json_response({"refused": list(dict.fromkeys(outcome.reasons))})
 
 
 @routes.post("/sidebar/suggestions/{id}/sent")

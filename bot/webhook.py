@@ -4,7 +4,7 @@ import structlog
 from aiohttp import web
 
 from bot.inbox import INBOX
-from desk.permissions import public
+from desk.permissions import public, streaming
 from desk.signed import now_of
 from wecom.callback import CallbackKeys, CallbackRejected, open_echo, open_envelope
 from wecom.events import UnreadableEvent, parse
@@ -26,6 +26,7 @@ async def echo(request: web.Request) -> web.Response:
 
 
 @routes.post("/wecom/callback")
+@streaming
 @public
 async def receive(request: web.Request) -> web.Response:
     """Verify, decrypt, make durable, and only then answer 200 with an empty body."""

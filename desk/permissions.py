@@ -42,7 +42,7 @@ def public(handler: Handler) -> Handler:
 
 
 def streaming(handler: Handler) -> Handler:
-    """This handler stays open for long, so it takes its own short transactions."""
+    """This handler takes no transaction of the page: it stays open for long, or needs none."""
     door = DOORS[handler]
     DOORS[handler] = Door(door.roles, door.place, door.public, holds_transaction=False)
     return handler

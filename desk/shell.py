@@ -1,6 +1,7 @@
 """Around every page: one transaction, the door, the form token, errors in words, headers."""
 
 import hmac
+from functools import cache
 from http import HTTPStatus
 
 import structlog
@@ -66,8 +67,13 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def policy(request: web.Request) -> str:
     """Only our own scripts and styles; the sidebar may also load the platform's bridge."""
-    bridge = request.app[SETTINGS].wecom_jssdk_url.rsplit("/", 1)[0] + "/"
-    scripts = f"'self' {bridge}" if request.path.startswith("/sidebar") else "'self'"
+    beside_a_chat = request.path.startswith("/sidebar")
+    return _policy(request.app[SETTINGS].wecom_jssdk_url if beside_a_chat else "")
+
+
+@cache
+def _policy(bridge: str) -> str:
+    scripts = f"'self' {bridge.rsplit('/', 1)[0]}/" if bridge else "'self'"
     return (
         f"default-src 'self'; script-src {scripts}; style-src 'self'; img-src 'self' data:; "
         "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"

@@ -20,7 +20,7 @@ from tests.browser import DESK, a_browser
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 LARGEST_BYTES = 350_000
 PATIENCE_MS = 60_000
-ASKED = "我上周赎回的理财怎么还没到账"
+ASKED = "昨天点的赎回，钱怎么还没到"
 SIDEBAR: ViewportSize = {"width": 400, "height": 800}
 # Drawn, and still: two looks in a row see the same.
 STILL = """() => {
