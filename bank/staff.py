@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -11,7 +12,9 @@ from bank.models import Branch, Role, Staff
 
 async def by_userid(session: AsyncSession, userid: str) -> Staff | None:
     """The enabled member of staff with this WeCom userid (WeCom may answer in lower case)."""
-    found = select(Staff).where(col(Staff.userid).ilike(userid), Staff.enabled)
+    # Compared whole: to LIKE, the _ that WeCom allows in a userid is any letter.
+    same = func.lower(col(Staff.userid)) == userid.lower()
+    found = select(Staff).where(same, Staff.enabled)
     return (await session.execute(found)).scalar_one_or_none()
 
 

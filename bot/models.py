@@ -49,7 +49,10 @@ class InboundEvent(SQLModel, table=True):
 class Message(SQLModel, table=True):
     """A message of a conversation, once for the platform's message id."""
 
-    __table_args__ = (Index("ix_message_conversation", "staff_id", "customer_id", "sent_at"),)
+    __table_args__ = (
+        Index("ix_message_conversation", "staff_id", "customer_id", "sent_at"),
+        Index("ix_message_unanswered", "sent_at", postgresql_where="NOT answered"),
+    )
 
     id: UUID = key()
     msgid: str = Field(unique=True)
@@ -60,6 +63,9 @@ class Message(SQLModel, table=True):
     sent_at: datetime = instant()
     stored_at: datetime = instant()
     answered: bool = Field(default=False, description="a suggestion has been made or ruled out")
+    attempts: int = Field(default=0, description="how often a suggestion was tried")
+    lease_until: datetime | None = instant(default=None)
+    failure: str = Field(default="", description="why the last try failed; empty: it did not")
 
 
 class Cursor(SQLModel, table=True):

@@ -62,122 +62,36 @@ def _entry(title: str, path: str, icon: str, *roles: Role) -> Entry:
     return Entry(title, path, icon, frozenset(roles) or EVERYONE_ON_STAFF)
 
 
+SEES_CUSTOMERS = (Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
+SEES_CONTENT = (*SEES_CUSTOMERS, Role.EDITOR, Role.APPROVER)
+WORKS_ON_CONTENT = (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR)
+
 MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     ("", (_entry("工作台", "/", "home"),)),
     (
         "客户中心",
         (
-            _entry(
-                "客户列表",
-                "/customers",
-                "people",
-                Role.RM,
-                Role.BRANCH_MANAGER,
-                Role.COMPLIANCE,
-                Role.AUDITOR,
-                Role.HQ,
-            ),
-            _entry(
-                "推荐回复",
-                "/suggestions",
-                "chat",
-                Role.RM,
-                Role.BRANCH_MANAGER,
-                Role.COMPLIANCE,
-                Role.AUDITOR,
-                Role.HQ,
-            ),
+            _entry("客户列表", "/customers", "people", *SEES_CUSTOMERS),
+            _entry("推荐回复", "/suggestions", "chat", *SEES_CUSTOMERS),
         ),
     ),
     (
         "内容中心",
         (
-            _entry(
-                "素材中心",
-                "/content",
-                "document",
-                Role.RM,
-                Role.BRANCH_MANAGER,
-                Role.EDITOR,
-                Role.APPROVER,
-                Role.COMPLIANCE,
-                Role.AUDITOR,
-                Role.HQ,
-            ),
-            _entry(
-                "审批",
-                "/review",
-                "check",
-                Role.EDITOR,
-                Role.APPROVER,
-                Role.COMPLIANCE,
-                Role.AUDITOR,
-            ),
-            _entry(
-                "产品库",
-                "/products",
-                "box",
-                Role.RM,
-                Role.BRANCH_MANAGER,
-                Role.EDITOR,
-                Role.APPROVER,
-                Role.COMPLIANCE,
-                Role.AUDITOR,
-                Role.HQ,
-            ),
-            _entry(
-                "索引与匹配",
-                "/knowledge",
-                "search",
-                Role.EDITOR,
-                Role.APPROVER,
-                Role.COMPLIANCE,
-                Role.AUDITOR,
-                Role.HQ,
-            ),
+            _entry("素材中心", "/content", "document", *SEES_CONTENT),
+            _entry("审批", "/review", "check", *WORKS_ON_CONTENT),
+            _entry("产品库", "/products", "box", *SEES_CONTENT),
+            _entry("索引与匹配", "/knowledge", "search", *WORKS_ON_CONTENT, Role.HQ),
         ),
     ),
     (
         "触达",
         (
-            _entry(
-                "SOP",
-                "/sops",
-                "flow",
-                Role.RM,
-                Role.BRANCH_MANAGER,
-                Role.COMPLIANCE,
-                Role.AUDITOR,
-                Role.HQ,
-            ),
-            _entry(
-                "触达记录",
-                "/touches",
-                "send",
-                Role.RM,
-                Role.BRANCH_MANAGER,
-                Role.COMPLIANCE,
-                Role.AUDITOR,
-                Role.HQ,
-            ),
+            _entry("SOP", "/sops", "flow", *SEES_CUSTOMERS),
+            _entry("触达记录", "/touches", "send", *SEES_CUSTOMERS),
         ),
     ),
-    (
-        "看板",
-        (
-            _entry(
-                "归因",
-                "/attribution",
-                "chart",
-                Role.RM,
-                Role.BRANCH_MANAGER,
-                Role.EDITOR,
-                Role.COMPLIANCE,
-                Role.AUDITOR,
-                Role.HQ,
-            ),
-        ),
-    ),
+    ("看板", (_entry("归因", "/attribution", "chart", *SEES_CUSTOMERS, Role.EDITOR),)),
     (
         "系统",
         (

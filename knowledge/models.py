@@ -70,7 +70,9 @@ class Suggestion(SQLModel, table=True):
     writer: str
     generation: str = Field(description="generation of the index that answered")
     version_id: UUID | None = Field(default=None, foreign_key="version.id", index=True)
-    sent_text: str = ""
+    sent_text: str = Field(default="", description="the text cleared last; what was sent, once sent")
+    cleared_at: datetime | None = instant(default=None)
+    cleared_in: str = Field(default="", description="the open sidebar page that may send it now")
     reject_reason: str = ""
     decided_at: datetime | None = instant(default=None)
 

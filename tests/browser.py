@@ -1,6 +1,5 @@
 """A real Chromium for tests and pictures."""
 
-import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,11 +37,7 @@ async def a_browser() -> AsyncIterator[Browser]:
     """A headless Chromium, closed in the end."""
     async with async_playwright() as tools:
         browser = await tools.chromium.launch(
-            executable_path=chromium(),
-            headless=True,
-            args=list(QUIET),
-            # Dates in form fields follow the browser's own language, not the page's.
-            env={**os.environ, "LANGUAGE": "zh_CN"},
+            executable_path=chromium(), headless=True, args=list(QUIET)
         )
         try:
             yield browser

@@ -73,6 +73,9 @@ class Chats:
             sent_at=at,
             stored_at=at + timedelta(seconds=self._rng.randint(1, 3)),
             answered=True,
+            attempts=1,
+            lease_until=None,
+            failure="",
         )
         self._rows.add(message)
         if speaker is Speaker.CUSTOMER:

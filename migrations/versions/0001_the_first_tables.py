@@ -227,6 +227,9 @@ def upgrade() -> None:
     sa.Column('sent_at', sa.TIMESTAMP(timezone=True), nullable=False),
     sa.Column('stored_at', sa.TIMESTAMP(timezone=True), nullable=False),
     sa.Column('answered', sa.Boolean(), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('lease_until', sa.TIMESTAMP(timezone=True), nullable=True),
+    sa.Column('failure', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.ForeignKeyConstraint(['customer_id'], ['customer.id'], name=op.f('fk_message_customer_id_customer')),
     sa.ForeignKeyConstraint(['staff_id'], ['staff.id'], name=op.f('fk_message_staff_id_staff')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_message')),
@@ -234,6 +237,7 @@ def upgrade() -> None:
     )
     op.create_index('ix_message_conversation', 'message', ['staff_id', 'customer_id', 'sent_at'], unique=False)
     op.create_index(op.f('ix_message_customer_id'), 'message', ['customer_id'], unique=False)
+    op.create_index('ix_message_unanswered', 'message', ['sent_at'], unique=False, postgresql_where='NOT answered')
     op.create_table('sop',
     sa.Column('id', sa.Uuid(), nullable=False),
     sa.Column('code', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -407,6 +411,8 @@ def upgrade() -> None:
     sa.Column('generation', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('version_id', sa.Uuid(), nullable=True),
     sa.Column('sent_text', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('cleared_at', sa.TIMESTAMP(timezone=True), nullable=True),
+    sa.Column('cleared_in', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('reject_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
     sa.Column('decided_at', sa.TIMESTAMP(timezone=True), nullable=True),
     sa.ForeignKeyConstraint(['customer_id'], ['customer.id'], name=op.f('fk_suggestion_customer_id_customer')),
@@ -534,6 +540,7 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_staff_session_staff_id'), table_name='staff_session')
     op.drop_table('staff_session')
     op.drop_table('sop')
+    op.drop_index('ix_message_unanswered', table_name='message', postgresql_where='NOT answered')
     op.drop_index(op.f('ix_message_customer_id'), table_name='message')
     op.drop_index('ix_message_conversation', table_name='message')
     op.drop_table('message')

@@ -2,6 +2,7 @@
 
 import random
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -22,6 +23,23 @@ async def suggested(town: Town) -> Suggestion:
     """The one suggestion there is."""
     [suggestion] = await town.all(Suggestion)
     return suggestion
+
+
+async def offered(town: Town, session: AsyncSession) -> Suggestion:
+    """One approved material, one question it answers, and the suggestion made of them."""
+    await an_approved_material(session)
+    await session.commit()
+    await town.writes(ASKED)
+    await town.works()
+    return await suggested(town)
+
+
+async def clear(town: Town, suggestion: Suggestion, text: str) -> dict[str, Any]:
+    """The RM presses send on this text; what the check answers."""
+    rm = await town.sidebar()
+    answer = await rm.post(f"/sidebar/suggestions/{suggestion.id}/clear", {"text": text})
+    said: dict[str, Any] = await answer.json()
+    return said
 
 
 async def test_a_message_becomes_a_suggestion_with_its_source(
@@ -57,11 +75,7 @@ async def test_the_same_callback_twice_is_one_message_and_one_suggestion(
 async def test_the_rm_sends_it_and_the_customer_sees_it_once(
     town: Town, session: AsyncSession
 ) -> None:
-    await an_approved_material(session)
-    await session.commit()
-    await town.writes(ASKED)
-    await town.works()
-    suggestion = await suggested(town)
+    suggestion = await offered(town, session)
     rm = await town.sidebar()
     cleared = await (
         await rm.post(f"/sidebar/suggestions/{suggestion.id}/clear", {"text": suggestion.draft})
@@ -79,11 +93,7 @@ async def test_the_rm_sends_it_and_the_customer_sees_it_once(
 async def test_a_browser_that_dies_after_sending_is_made_up_for_by_the_archive(
     town: Town, session: AsyncSession
 ) -> None:
-    await an_approved_material(session)
-    await session.commit()
-    await town.writes(ASKED)
-    await town.works()
-    suggestion = await suggested(town)
+    suggestion = await offered(town, session)
     rm = await town.sidebar()
     await rm.post(f"/sidebar/suggestions/{suggestion.id}/clear", {"text": suggestion.draft})
     await town.rm_says(suggestion.draft)
@@ -94,41 +104,20 @@ async def test_a_browser_that_dies_after_sending_is_made_up_for_by_the_archive(
 async def test_an_edit_that_promises_returns_is_refused_with_the_reason(
     town: Town, session: AsyncSession
 ) -> None:
-    await an_approved_material(session)
-    await session.commit()
-    await town.writes(ASKED)
-    await town.works()
-    suggestion = await suggested(town)
-    rm = await town.sidebar()
-    edited = suggestion.draft + "这款产品保本保息，您放心买。"
-    answer = await (
-        await rm.post(f"/sidebar/suggestions/{suggestion.id}/clear", {"text": edited})
-    ).json()
+    suggestion = await offered(town, session)
+    answer = await clear(town, suggestion, suggestion.draft + "这款产品保本保息，您放心买。")
     assert answer["refused"]
     assert (await suggested(town)).state is SuggestionState.OFFERED
 
 
 async def test_a_number_that_no_source_holds_is_refused(town: Town, session: AsyncSession) -> None:
-    await an_approved_material(session)
-    await session.commit()
-    await town.writes(ASKED)
-    await town.works()
-    suggestion = await suggested(town)
-    rm = await town.sidebar()
-    answer = await (
-        await rm.post(
-            f"/sidebar/suggestions/{suggestion.id}/clear", {"text": suggestion.draft + "最多7天。"}
-        )
-    ).json()
+    suggestion = await offered(town, session)
+    answer = await clear(town, suggestion, suggestion.draft + "最多7天。")
     assert "7天" in answer["refused"][0]
 
 
 async def test_an_edited_reply_is_stored_as_edited(town: Town, session: AsyncSession) -> None:
-    await an_approved_material(session)
-    await session.commit()
-    await town.writes(ASKED)
-    await town.works()
-    suggestion = await suggested(town)
+    suggestion = await offered(town, session)
     rm = await town.sidebar()
     text = "李女士，" + suggestion.draft
     await rm.post(f"/sidebar/suggestions/{suggestion.id}/clear", {"text": text})
@@ -139,11 +128,7 @@ async def test_an_edited_reply_is_stored_as_edited(town: Town, session: AsyncSes
 
 
 async def test_the_rm_says_it_does_not_fit_and_why(town: Town, session: AsyncSession) -> None:
-    await an_approved_material(session)
-    await session.commit()
-    await town.writes(ASKED)
-    await town.works()
-    suggestion = await suggested(town)
+    suggestion = await offered(town, session)
     rm = await town.sidebar()
     nothing = await rm.post(f"/sidebar/suggestions/{suggestion.id}/reject", {"reason": ""})
     assert nothing.status == 422
@@ -241,10 +226,7 @@ async def test_withdrawn_after_the_suggestion_it_cannot_be_sent(
     suggestion = await suggested(town)
     async with town.parts.sessions.begin() as other:
         (await other.get_one(type(version), version.id)).state = State.WITHDRAWN
-    rm = await town.sidebar()
-    answer = await (
-        await rm.post(f"/sidebar/suggestions/{suggestion.id}/clear", {"text": suggestion.draft})
-    ).json()
+    answer = await clear(town, suggestion, suggestion.draft)
     assert "已下线" in answer["refused"][0]
     assert (await suggested(town)).state is SuggestionState.WITHDRAWN
 
