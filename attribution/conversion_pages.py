@@ -30,7 +30,8 @@ from attribution.models import (
 )
 from attribution.touchpoints import leading_to
 from bank import staff as people
-from content.models import Material
+from content import products
+from content.models import Material, Product
 from customers.book import visible
 from customers.models import Customer
 from desk.keys import SETTINGS
@@ -60,7 +61,7 @@ class ConversionList:
     state: str
     states: list[tuple[str, str]]
     query: str  # everything but the page, for the pager
-    rows: list[tuple[Conversion, str | None]]  # with the customer's name
+    rows: list[tuple[Conversion, str | None, str | None]]  # with names of customer and product
     total: int
     cents: int  # of all, not only of this page
     number: int
@@ -71,7 +72,7 @@ class ConversionList:
 
 @dataclass(frozen=True)
 class Share:
-    """One line of a conversion's division."""
+    """What one content or RM gets of a conversion, all its touchpoints together."""
 
     subject: str
     cents: int
@@ -92,6 +93,7 @@ class ConversionPage:
 
     conversion: Conversion
     customer: str
+    product: str  # its name; empty for a code that is not in the library of products
     path: list[tuple[Touchpoint, str, str]]  # touchpoint, RM, content title
     window_days: int  # of the run that credited it
     divisions: list[Division]
@@ -111,8 +113,9 @@ async def _listed(request: web.Request, unmatched: Unmatched | None = None) -> C
     total, cents = await _sums(session, conditions)
     number, pages = page_of(request, total)
     query = (
-        select(Conversion, col(Customer.name))
+        select(Conversion, col(Customer.name), col(Product.name))
         .outerjoin(Customer, col(Customer.id) == col(Conversion.customer_id))
+        .outerjoin(Product, col(Product.code) == col(Conversion.product_code))
         .where(*conditions)
         .order_by(col(Conversion.at).desc(), col(Conversion.id))
         .limit(PAGE)
@@ -124,7 +127,7 @@ async def _listed(request: web.Request, unmatched: Unmatched | None = None) -> C
         state=state,
         states=STATES,
         query=f"{chosen.query}&state={state if state in list(ConversionState) else ''}",
-        rows=[(conversion, name) for conversion, name in found],
+        rows=[(conversion, name, product) for conversion, name, product in found],
         total=total,
         cents=cents,
         number=number,
@@ -218,9 +221,11 @@ async def _opened(request: web.Request, conversion: Conversion, customer: str) -
     path = await leading_to(session, conversion.customer_id, conversion.at, timedelta(days=days))
     rms = await people.names(session, [point.staff_id for point in path])
     titles = await _titles(session, path)
+    product = await products.by_code(session, conversion.product_code)
     return ConversionPage(
         conversion=conversion,
         customer=customer,
+        product=product.name if product else "",
         path=[
             (p, rms.get(p.staff_id, "—"), titles[p.material_id] if p.material_id else "—")
             for p in path
@@ -249,12 +254,16 @@ async def _titles(session: AsyncSession, path: list[Touchpoint]) -> dict[UUID, s
 
 
 def _divisions(lines: list[Credit], names: dict[UUID, str]) -> list[Division]:
-    parts: dict[str, list[Share]] = {}
+    parts: dict[str, dict[UUID, int]] = {}
     for line in lines:
         over = "内容" if line.dimension == Dimension.CONTENT else "客户经理"
-        share = Share(names.get(line.subject_id, "—"), line.cents)
-        parts.setdefault(f"{line.model.label} · 按{over}", []).append(share)
+        of_subject = parts.setdefault(f"{line.model.label} · 按{over}", {})
+        of_subject[line.subject_id] = of_subject.get(line.subject_id, 0) + line.cents
     return [
-        Division(title, shares, sum(share.cents for share in shares))
-        for title, shares in parts.items()
+        Division(
+            title,
+            [Share(names.get(subject, "—"), cents) for subject, cents in of_subject.items()],
+            sum(of_subject.values()),
+        )
+        for title, of_subject in parts.items()
     ]

@@ -25,6 +25,8 @@ from desk.signed import session_of, signed
 
 routes = web.RouteTableDef()
 
+SHOWN, MANY = 20, 1000
+
 
 @dataclass(frozen=True)
 class Overview:
@@ -34,6 +36,7 @@ class Overview:
     models: list[tuple[str, str]]
     totals: Totals
     content: list[Earned]
+    shown: int  # rows of each table before 显示全部
     rms: list[Earned]
     chart: dict[str, object]  # ECharts option: conversions by local month, in 万元
     window_days: int
@@ -66,6 +69,7 @@ async def overview(request: web.Request) -> web.Response:
         chosen=chosen,
         models=[(model.value, model.label) for model in Model],
         totals=await reports.totals(session, period, scope),
+        shown=MANY if request.query.get("all") else SHOWN,
         content=await reports.earned(session, Dimension.CONTENT, model, period, scope),
         rms=await reports.earned(session, Dimension.RM, model, period, scope),
         chart=_chart(await reports.by_month(session, period, scope)),
@@ -83,7 +87,7 @@ def _chart(months: list[tuple[str, int, int]]) -> dict[str, object]:
     return {
         "tooltip": {"trigger": "axis"},
         "xAxis": {"type": "category", "data": [month for month, _, _ in months]},
-        "yAxis": {"type": "value"},
+        "yAxis": {"type": "value", "name": "万元"},
         "series": [{"type": "bar", "name": "转化金额（万元）", "data": yuan}],
     }
 

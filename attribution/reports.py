@@ -19,7 +19,7 @@ from attribution.models import (
 )
 from bank.calendar import SHANGHAI
 from bank.models import Staff
-from content.models import Material
+from content.models import Material, Product
 from customers.models import Customer
 
 Scope = ColumnElement[bool]  # a condition on `customer`, as `customers.book.visible` gives it
@@ -65,6 +65,7 @@ class CreditLine:
     touchpoint: Touchpoint
     customer: str
     subject: str
+    product: str | None  # its name, where the code is in the library of products
 
 
 @dataclass(frozen=True)
@@ -159,11 +160,12 @@ async def lines_behind(
     """The credit lines behind a number, newest conversion first."""
     subject, name = _subject(behind.dimension)
     query = (
-        select(Credit, Conversion, Touchpoint, col(Customer.name), name)
+        select(Credit, Conversion, Touchpoint, col(Customer.name), name, col(Product.name))
         .join(Conversion, col(Conversion.id) == col(Credit.conversion_id))
         .join(Touchpoint, col(Touchpoint.id) == col(Credit.touchpoint_id))
         .join(Customer, col(Customer.id) == col(Conversion.customer_id))
         .join(subject, col(subject.id) == col(Credit.subject_id))
+        .outerjoin(Product, col(Product.code) == col(Conversion.product_code))
         .where(*_credited(behind))
         .order_by(col(Conversion.at).desc(), col(Credit.id))
         .limit(limit)

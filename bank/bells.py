@@ -18,6 +18,7 @@ from bank.database import listening
 log = structlog.get_logger("bank")
 
 RECONNECT_SECONDS = 1.0
+EVERYBODY = "*"
 
 
 class Bells:
@@ -43,9 +44,12 @@ class Bells:
         while True:
             try:
                 async with listening(self._url, *self._names) as connection:
+                    # What was rung while nobody listened is lost; everybody looks once.
+                    for name in self._names:
+                        self._pass_on(name, EVERYBODY)
                     async for heard in connection.notifies():
                         self._pass_on(heard.channel, heard.payload)
-            except psycopg.OperationalError:
+            except psycopg.Error:
                 log.warning("bells_reconnecting")
                 await asyncio.sleep(RECONNECT_SECONDS)
 
@@ -55,7 +59,7 @@ class Bells:
 
     @contextmanager
     def ear(self, name: str) -> Iterator[asyncio.Queue[str]]:
-        """What is rung under that name from now on, in order."""
+        """What is rung under that name from now on, in order; `*` means whatever it may be."""
         queue: asyncio.Queue[str] = asyncio.Queue()
         self._ears[name].add(queue)
         try:

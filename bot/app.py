@@ -9,7 +9,7 @@ from time import monotonic
 
 import aiohttp
 from aiohttp import web
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 import attribution.pages
 import content.pages
@@ -113,7 +113,11 @@ def writer(settings: Settings) -> Writer:
     if not settings.llm_base_url:
         return QuotingWriter()
     key = settings.llm_api_key.get_secret_value() or "none"
-    client = AsyncOpenAI(base_url=settings.llm_base_url, api_key=key, max_retries=0)
+    # A redirect would carry the question to an address nobody has allowed.
+    http = DefaultAsyncHttpxClient(follow_redirects=False)
+    client = AsyncOpenAI(
+        base_url=settings.llm_base_url, api_key=key, max_retries=0, http_client=http
+    )
     return OpenAIWriter(client, settings.llm_model)
 
 

@@ -1,14 +1,28 @@
 """Conversations as the archive tells them, once for each platform message id."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bot.models import Message, Speaker
+
+LEASE = timedelta(seconds=60)
+TRIES = 3
+
+CLAIM = text("""
+UPDATE message SET lease_until = :until, attempts = attempts + 1
+WHERE id = (
+    SELECT id FROM message
+    WHERE NOT answered AND attempts < :tries AND (lease_until IS NULL OR lease_until <= :now)
+    ORDER BY sent_at LIMIT 1
+    FOR UPDATE SKIP LOCKED)
+RETURNING id
+""")
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,7 @@ async def append(session: AsyncSession, line: Line, now: datetime) -> UUID | Non
         staff_id=line.staff_id,
         customer_id=line.customer_id,
         speaker=line.speaker,
-        text=line.text,
+        text=storable(line.text),
         sent_at=line.sent_at,
         stored_at=now,
         # Only a customer's words wait for a suggestion.
@@ -38,6 +52,11 @@ async def append(session: AsyncSession, line: Line, now: datetime) -> UUID | Non
     )
     stored = row.on_conflict_do_nothing(index_elements=["msgid"]).returning(col(Message.id))
     return (await session.execute(stored)).scalar_one_or_none()
+
+
+def storable(text: str) -> str:
+    """The text without NUL and half characters, which PostgreSQL cannot keep."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 async def latest(
@@ -57,13 +76,39 @@ async def of_customer(session: AsyncSession, customer_id: UUID, limit: int = 100
     )
 
 
-async def claim_unanswered(session: AsyncSession, limit: int) -> list[Message]:
-    """Customers' messages nobody has looked at, locked for this transaction, oldest first."""
-    query = (
-        select(Message)
-        .where(col(Message.answered).is_(False))
-        .order_by(col(Message.sent_at))
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+async def claim_unanswered(session: AsyncSession, now: datetime) -> UUID | None:
+    """The oldest message that waits for a suggestion, ours for a minute; None when none is due.
+
+    Messages come one at a time: a lease on many would run out while the first are answered.
+    """
+    claim = {"now": now, "until": now + LEASE, "tries": TRIES}
+    return (await session.execute(CLAIM, claim)).scalar_one_or_none()
+
+
+async def give_up_lost(session: AsyncSession, now: datetime) -> None:
+    """Rule out messages whose last try ended with its process."""
+    lost = (
+        update(Message)
+        .where(
+            col(Message.answered).is_(False),
+            col(Message.attempts) >= TRIES,
+            col(Message.lease_until) <= now,
+        )
+        .values(answered=True, failure="ProcessDied")
     )
-    return list((await session.execute(query)).scalars())
+    await session.execute(lost)
+
+
+def note_failure(message: Message, failure: str, now: datetime) -> None:
+    """Try again a little later; after the third time the message is ruled out, with its reason."""
+    message.failure = failure
+    message.answered = message.attempts >= TRIES
+    message.lease_until = now + timedelta(seconds=2**message.attempts)
+
+
+async def failed(session: AsyncSession, limit: int = 50) -> list[Message]:
+    """The newest messages for which no suggestion could be made."""
+    query = select(Message).where(Message.failure != "", col(Message.answered))
+    return list(
+        (await session.execute(query.order_by(col(Message.sent_at).desc()).limit(limit))).scalars()
+    )

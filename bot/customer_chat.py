@@ -1,20 +1,24 @@
 """A customer wrote, came, or left: what each of these means for us."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 
 import structlog
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import select
+from sqlmodel import col, select
 
 from attribution import touchpoints
 from attribution.models import TouchpointKind
 from bank import staff as people
-from bank.database import ring
+from bank.database import Sessions, ring
 from bank.models import Staff
-from bot import conversations
+from bot import conversations, inbox
 from bot.conversations import Line
-from bot.models import Cursor, Message, Speaker
+from bot.models import Cursor, InboundEvent, InboundState, Message, Speaker
 from customers import book, follows
 from customers.models import Customer, FollowState
 from knowledge import suggestions
@@ -23,9 +27,10 @@ from knowledge.suggestions import Question
 from knowledge.writer import Writer
 from scheduler import enrolment
 from scheduler.models import Trigger
-from wecom.archive import ArchiveClient, ArchivedMessage
+from wecom.archive import UNREADABLE, ArchiveClient, ArchivedMessage
 from wecom.client import WeComClient
-from wecom.events import ContactChange, ContactChanged
+from wecom.errors import RelationGone
+from wecom.events import ContactChange, ContactChanged, UnreadableEvent
 
 log = structlog.get_logger("bot")
 
@@ -33,35 +38,123 @@ QUESTION_BELL = "question"
 ARCHIVE = "archive"
 PULL_AT_ONCE = 500
 CONTACT_PREFIXES = ("wm", "wo")
+# Begins the body of an event that stands for an archived message; the rest is its seq.
+SET_ASIDE = "archive:"
 
 
-async def pull_archive(
-    session: AsyncSession, archive: ArchiveClient, wecom: WeComClient, now: datetime
-) -> int:
-    """Store what the archive has beyond our cursor; the cursor moves in the same transaction."""
-    await session.execute(insert(Cursor).values(name=ARCHIVE, position=0).on_conflict_do_nothing())
-    query = select(Cursor).where(Cursor.name == ARCHIVE).with_for_update()
-    cursor = (await session.execute(query)).scalar_one()
+async def pull_archive(sessions: Sessions, archive: ArchiveClient, now: datetime) -> int:
+    """Store what the archive has beyond our cursor; returns how many messages.
+
+    Each batch is one transaction with the cursor's move. Nothing is open or locked while the
+    archive is asked: a slow one holds up nobody. Of two processes that ask for the same batch the
+    second finds the cursor moved and leaves.
+    """
     stored = 0
-    while batch := await archive.messages(cursor.position, PULL_AT_ONCE):
+    while True:
+        position = await _position(sessions)
+        batch = await archive.messages(position, PULL_AT_ONCE)
+        taken = await _store(sessions, batch, position, now) if batch else None
+        if taken is None:
+            return stored
+        stored += taken
+
+
+async def _position(sessions: Sessions) -> int:
+    async with sessions.begin() as session:
+        row = insert(Cursor).values(name=ARCHIVE, position=0)
+        await session.execute(row.on_conflict_do_nothing())
+        query = select(Cursor.position).where(Cursor.name == ARCHIVE)
+        return (await session.execute(query)).scalar_one()
+
+
+async def _store(
+    sessions: Sessions, batch: Sequence[ArchivedMessage], position: int, now: datetime
+) -> int | None:
+    """Store the batch and move the cursor; None where another process has moved it already."""
+    async with sessions.begin() as session:
+        move = (
+            update(Cursor)
+            .where(col(Cursor.name) == ARCHIVE, col(Cursor.position) == position)
+            .values(position=batch[-1].seq)
+            .returning(col(Cursor.position))
+        )
+        if (await session.execute(move)).scalar_one_or_none() is None:
+            return None
+        stored = 0
         for message in batch:
-            stored += await _take_in(session, message, wecom, now)
-        cursor.position = batch[-1].seq
-    if stored:
-        await ring(session, QUESTION_BELL)
+            stored += await _take_in(session, message, now)
+        if stored:
+            await ring(session, QUESTION_BELL)
     return stored
 
 
-async def _take_in(
-    session: AsyncSession, message: ArchivedMessage, wecom: WeComClient, now: datetime
-) -> bool:
-    """One archived message; groups and other kinds than text wait for the group assistant."""
+async def _take_in(session: AsyncSession, message: ArchivedMessage, now: datetime) -> bool:
+    """One archived message; one that fails is set aside and holds up none behind it."""
+    try:
+        async with session.begin_nested():
+            return await _place(session, message, now)
+    except Exception as error:
+        log.warning("archive_message_failed", seq=message.seq, error=type(error).__name__)
+        await _set_aside(session, message.seq, "", now)
+        return False
+
+
+async def _place(session: AsyncSession, message: ArchivedMessage, now: datetime) -> bool:
+    """Groups and other kinds than text wait for the group assistant; strangers are looked up."""
+    if message.kind == UNREADABLE:
+        await _set_aside(session, message.seq, "", now)
+        return False
     if message.kind != "text" or message.room_id or message.action != "send":
         return False
-    line = await _line(session, message, wecom, now)
-    if line is None:
+    parties = await _parties(session, message)
+    if parties is None:
         log.warning("archive_message_without_relation", seq=message.seq)
         return False
+    customer = await follows.known(session, parties.contact, parties.rm)
+    if customer is None:
+        await _set_aside(session, message.seq, parties.contact, now)
+        return False
+    return await _append(session, message, parties, customer, now)
+
+
+@dataclass(frozen=True)
+class Parties:
+    """An RM, the WeCom contact on the other side, and which of them spoke."""
+
+    rm: Staff
+    contact: str
+    speaker: Speaker
+
+
+async def _parties(session: AsyncSession, message: ArchivedMessage) -> Parties | None:
+    """Between whom it was; None unless one is on our staff and the other a contact."""
+    other = message.recipients[0] if message.recipients else ""
+    # The staff list decides: a member's userid may begin like a contact's.
+    rm, contact, speaker = await people.by_userid(session, message.sender), other, Speaker.RM
+    if rm is None:
+        rm, contact = await people.by_userid(session, other), message.sender
+        speaker = Speaker.CUSTOMER
+    if rm is None or not contact.startswith(CONTACT_PREFIXES):
+        return None
+    return Parties(rm, contact, speaker)
+
+
+async def _append(
+    session: AsyncSession,
+    message: ArchivedMessage,
+    parties: Parties,
+    customer: Customer,
+    now: datetime,
+) -> bool:
+    """Store it once, with what follows from it; whether it was new."""
+    line = Line(
+        message.msgid,
+        parties.rm.id,
+        customer.id,
+        parties.speaker,
+        conversations.storable(message.text),
+        message.sent_at,
+    )
     message_id = await conversations.append(session, line, now)
     if message_id is None:
         return False
@@ -69,30 +162,45 @@ async def _take_in(
     return True
 
 
-async def _line(
-    session: AsyncSession, message: ArchivedMessage, wecom: WeComClient, now: datetime
-) -> Line | None:
-    """Whose words these are, between which RM and which customer."""
-    from_customer = message.sender.startswith(CONTACT_PREFIXES)
-    other = message.recipients[0] if message.recipients else ""
-    contact, member = (message.sender, other) if from_customer else (other, message.sender)
-    rm = await people.by_userid(session, member)
-    if rm is None or not contact:
-        return None
-    customer = await _customer(session, contact, rm, wecom, now)
-    speaker = Speaker.CUSTOMER if from_customer else Speaker.RM
-    return Line(message.msgid, rm.id, customer.id, speaker, message.text, message.sent_at)
+async def _set_aside(session: AsyncSession, seq: int, order_key: str, now: datetime) -> None:
+    """Keep the place of a message as an event: tried thrice, then quarantined, replayable.
+
+    Its words stay in the archive, where they can be read for five days.
+    """
+    body = f"{SET_ASIDE}{seq}"
+    row = insert(InboundEvent).values(
+        digest=sha256(body.encode()).digest(),
+        body=body,
+        order_key=order_key,
+        received_at=now,
+        state=InboundState.NEW,
+        attempts=0,
+        outcome="",
+    )
+    await session.execute(row.on_conflict_do_nothing(index_elements=["digest"]))
+    await ring(session, inbox.BELL)
 
 
-async def _customer(
-    session: AsyncSession, external_userid: str, rm: Staff, wecom: WeComClient, now: datetime
-) -> Customer:
-    """The customer behind a contact; one whose callback was lost is fetched from WeCom."""
-    query = select(Customer).where(Customer.external_userid == external_userid)
-    known = (await session.execute(query)).scalar_one_or_none()
-    if known is not None:
-        return known
-    return await follows.adopt(session, await wecom.contact(external_userid), rm, now)
+async def place_set_aside(
+    session: AsyncSession, body: str, archive: ArchiveClient, wecom: WeComClient, now: datetime
+) -> str:
+    """Try again a message that was set aside; a customer whose callback was lost is fetched."""
+    seq = int(body.removeprefix(SET_ASIDE))
+    message = next((m for m in await archive.messages(seq - 1, 1) if m.seq == seq), None)
+    if message is None:
+        return "not handled: no longer in the archive"
+    if message.kind == UNREADABLE:
+        raise UnreadableEvent("an archived message that is not as documented")
+    parties = await _parties(session, message)
+    if parties is None:
+        return "not handled: not between our staff and a contact"
+    customer = await follows.known(session, parties.contact, parties.rm)
+    if customer is None:
+        contact = await wecom.contact(parties.contact)
+        customer = await follows.adopt(session, contact, parties.rm, now)
+    if await _append(session, message, parties, customer, now):
+        await ring(session, QUESTION_BELL)
+    return "handled: 1 message from the archive"
 
 
 async def _note(session: AsyncSession, line: Line, message_id: str) -> None:
@@ -121,12 +229,14 @@ async def answer(
     writer: Writer,
     now: datetime,
 ) -> None:
-    """Suggest a reply to one stored message of a customer, once."""
+    """Suggest a reply to one stored message, once; none where the relation is over."""
+    message.answered, message.failure = True, ""
+    if await book.active_follow(session, message.staff_id, message.customer_id) is None:
+        return
     customer = await session.get_one(Customer, message.customer_id)
     facts = await book.facts_of(session, customer, now)
     question = Question(f"message:{message.id}", message.text, message.staff_id)
     await suggestions.suggest(session, question, facts, index=index, writer=writer, now=now)
-    message.answered = True
 
 
 async def on_contact_changed(
@@ -152,8 +262,13 @@ async def _came(
     wecom: WeComClient,
     now: datetime,
 ) -> str:
-    contact = await wecom.contact(event.external_userid)
+    try:
+        contact = await wecom.contact(event.external_userid)
+    except RelationGone:
+        return "not handled: nobody of ours serves this contact any more"
     customer = await follows.adopt(session, contact, rm, now)
+    if await book.active_follow(session, rm.id, customer.id) is None:
+        return "not handled: the relation is over already"
     if event.change is ContactChange.ADDED:
         await enrolment.on_trigger(session, Trigger.FOLLOW_ADDED, customer.id, rm.id, now)
     return "customer adopted"

@@ -6,6 +6,7 @@ replayed from `/system/inbound`.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from aiohttp import web
@@ -13,14 +14,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.database import Sessions
+from bank.metrics import EVENTS, MESSAGES
 from bot import conversations, customer_chat
-from bot.models import InboundEvent, InboundState
+from bot.models import InboundEvent, InboundState, Message
 from knowledge.indexing import LibraryIndex
 from knowledge.writer import Writer
 from wecom.archive import ArchiveClient
 from wecom.client import WeComClient
 from wecom.errors import WeComError
-from wecom.events import ArchiveBell, ContactChanged, Event, UnreadableEvent, parse
+from wecom.events import ArchiveBell, ContactChanged, UnreadableEvent, parse
 
 log = structlog.get_logger("bot")
 
@@ -73,64 +75,102 @@ class Dispatcher:
         try:
             async with self.sessions.begin() as session:
                 stored = await session.get_one(InboundEvent, event_id, with_for_update=True)
-                if stored.state is InboundState.NEW:
-                    outcome = await self._dispatch(session, parse(stored.body), now)
-                    stored.state, stored.outcome = InboundState.DONE, outcome
-                    stored.handled_at, stored.lease_until = now, None
-                    log.info("event_handled", event_id=event_id, outcome=outcome)
+                if stored.state is not InboundState.NEW:
+                    return
+                outcome = await self._dispatch(session, stored.body, now)
+                stored.state, stored.outcome = InboundState.DONE, outcome
+                stored.handled_at, stored.lease_until = now, None
         except Exception as error:
             log.warning("event_failed", event_id=event_id, error=type(error).__name__)
             await self._note_failure(event_id, error, now)
+        else:
+            log.info("event_handled", event_id=event_id, outcome=outcome)
+            EVENTS.labels("handled").inc()
 
-    async def _dispatch(self, session: AsyncSession, event: Event, now: datetime) -> str:
-        match event:
+    async def _dispatch(self, session: AsyncSession, body: str, now: datetime) -> str:
+        if body.startswith(customer_chat.SET_ASIDE):
+            return await self._place_set_aside(session, body, now)
+        match event := parse(body):
             case ArchiveBell():
-                stored = await self.pull(session, now)
-                return f"handled: {stored} messages from the archive"
+                return f"handled: {await self.pull(now)} messages from the archive"
             case ContactChanged():
                 return await customer_chat.on_contact_changed(session, event, self.wecom, now)
             case _:
                 return f"not handled: {event.kind}"
 
+    async def _place_set_aside(self, session: AsyncSession, body: str, now: datetime) -> str:
+        if self.archive is None:
+            return "not handled: there is no archive any more"
+        return await customer_chat.place_set_aside(session, body, self.archive, self.wecom, now)
+
     async def _note_failure(self, event_id: int, error: Exception, now: datetime) -> None:
         async with self.sessions.begin() as session:
             stored = await session.get_one(InboundEvent, event_id, with_for_update=True)
+            if stored.state is not InboundState.NEW:
+                # Our lease ran out, and another process has handled it meanwhile.
+                return
             stored.outcome = _in_words(error)
             unreadable = isinstance(error, UnreadableEvent)
             if unreadable or stored.attempts >= TRIES:
                 stored.state, stored.handled_at = InboundState.QUARANTINED, now
             stored.lease_until = now + timedelta(seconds=2**stored.attempts)
+        EVENTS.labels("failed" if stored.state is InboundState.NEW else "quarantined").inc()
 
-    async def pull(self, session: AsyncSession, now: datetime) -> int:
+    async def pull(self, now: datetime) -> int:
         """What the archive has beyond our cursor."""
         if self.archive is None:
             return 0
-        return await customer_chat.pull_archive(session, self.archive, self.wecom, now)
+        return await customer_chat.pull_archive(self.sessions, self.archive, now)
 
     async def pull_without_bell(self, now: datetime) -> int:
         """The bell may be lost: look into the archive from time to time anyway."""
         try:
-            async with self.sessions.begin() as session:
-                return await self.pull(session, now)
+            return await self.pull(now)
         except WeComError as error:
             log.warning("archive_unreachable", error=type(error).__name__)
             return 0
 
     async def answer_new(self, now: datetime) -> int:
-        """A suggestion for every customer's message that has none; returns how many."""
+        """A suggestion for every customer's message that has none; returns how many.
+
+        A message for which none can be made is tried three times and then ruled out with its
+        reason, shown at `/system/inbound`; it holds up no other one.
+        """
+        async with self.sessions.begin() as session:
+            await conversations.give_up_lost(session, now)
         answered = 0
-        while await self._answer_one(now):
-            answered += 1
+        while message_id := await self._claim_message(now):
+            answered += await self._answer(message_id, now)
         return answered
 
-    async def _answer_one(self, now: datetime) -> bool:
+    async def _claim_message(self, now: datetime) -> UUID | None:
         async with self.sessions.begin() as session:
-            waiting = await conversations.claim_unanswered(session, limit=1)
-            for message in waiting:
+            return await conversations.claim_unanswered(session, now)
+
+    async def _answer(self, message_id: UUID, now: datetime) -> bool:
+        """One message, one transaction; a failure leaves nothing behind but its reason."""
+        try:
+            async with self.sessions.begin() as session:
+                message = await session.get_one(Message, message_id, with_for_update=True)
+                if message.answered:
+                    return False
                 await customer_chat.answer(
                     session, message, index=self.index, writer=self.writer, now=now
                 )
-            return bool(waiting)
+        except Exception as error:
+            log.warning("answer_failed", message=str(message_id), error=type(error).__name__)
+            await self._note_unanswered(message_id, error, now)
+            return False
+        MESSAGES.labels("answered").inc()
+        return True
+
+    async def _note_unanswered(self, message_id: UUID, error: Exception, now: datetime) -> None:
+        async with self.sessions.begin() as session:
+            message = await session.get_one(Message, message_id, with_for_update=True)
+            if message.answered:
+                return
+            conversations.note_failure(message, _in_words(error), now)
+        MESSAGES.labels("given_up" if message.answered else "failed").inc()
 
 
 def _in_words(error: Exception) -> str:

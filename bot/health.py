@@ -1,5 +1,7 @@
 """Is it alive, is it ready, what does it count."""
 
+from contextlib import suppress
+
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
@@ -26,14 +28,16 @@ async def alive(request: web.Request) -> web.Response:
 @public
 async def ready(request: web.Request) -> web.Response:
     """Database reached, schema current, index built; 503 says which is not."""
-    state = {"database": False, "migrations": False, "index": request.app[LIBRARY_INDEX].seq > 0}
-    try:
+    index = request.app[LIBRARY_INDEX]
+    # An empty library is caught up too: a new bank must get in to upload its first material.
+    state = {"database": False, "migrations": False, "index": index.caught_up}
+    with suppress(SQLAlchemyError, OSError):
         async with request.app[SESSIONS]() as session:
+            await session.execute(text("SELECT 1"))
+            state["database"] = True
             at = (await session.execute(text("SELECT version_num FROM alembic_version"))).scalar()
-            state |= {"database": True, "migrations": at == newest()}
-    except SQLAlchemyError:
-        pass
-    facts = state | {"generation": request.app[LIBRARY_INDEX].hybrid.generation}
+            state["migrations"] = at == newest()
+    facts = state | {"generation": index.hybrid.generation}
     return web.json_response(facts, status=200 if all(state.values()) else 503)
 
 

@@ -52,6 +52,7 @@ class Message(SQLModel, table=True):
     __table_args__ = (
         Index("ix_message_conversation", "staff_id", "customer_id", "sent_at"),
         Index("ix_message_unanswered", "sent_at", postgresql_where="NOT answered"),
+        Index("ix_message_failed", "sent_at", postgresql_where="failure <> ''"),
     )
 
     id: UUID = key()

@@ -26,6 +26,7 @@ from wecom.channels import Channel
 routes = web.RouteTableDef()
 
 READERS = (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR)
+QUEUE_PAGE = 20
 USUAL_VALIDITY = timedelta(days=180)
 # What no program can tell; each must be ticked before a version goes live.
 CHECKED_BY_HAND = (
@@ -56,6 +57,9 @@ class QueuePage:
     waiting: int  # how many wait for me
     overdue: int  # of these, longer than 24 hours
     decides: bool  # whether I may decide on any
+    total: int
+    number: int
+    pages: int
 
 
 @dataclass(frozen=True)
@@ -113,9 +117,25 @@ async def queue(request: web.Request) -> web.Response:
     if tab == "decided":
         tasks = await shelf.decided(session, who.userid if decides else None, now)
     overdue = sum(task.overdue for task in waiting)
-    return page(
-        request, "content/queue.html", QueuePage(tab, tasks, len(waiting), overdue, decides)
+    number, pages = _page_of(request, len(tasks))
+    context = QueuePage(
+        tab=tab,
+        tasks=tasks[(number - 1) * QUEUE_PAGE : number * QUEUE_PAGE],
+        waiting=len(waiting),
+        overdue=overdue,
+        decides=decides,
+        total=len(tasks),
+        number=number,
+        pages=pages,
     )
+    return page(request, "content/queue.html", context)
+
+
+def _page_of(request: web.Request, total: int) -> tuple[int, int]:
+    pages = max(1, -(-total // QUEUE_PAGE))
+    asked = request.query.get("page", "1")
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 1
+    return min(max(1, number), pages), pages
 
 
 async def _waiting(session: AsyncSession, who: Signed, now: datetime) -> list[Task]:

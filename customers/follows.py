@@ -12,22 +12,37 @@ from customers.models import Customer, Follow, FollowState, Stage
 from wecom.client import Contact
 
 
+async def known(session: AsyncSession, external_userid: str, rm: Staff) -> Customer | None:
+    """The customer behind a WeCom contact, if there is or was a relation with this RM."""
+    query = (
+        select(Customer)
+        .join(Follow, col(Follow.customer_id) == col(Customer.id))
+        .where(Customer.external_userid == external_userid, Follow.staff_id == rm.id)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
 async def adopt(session: AsyncSession, contact: Contact, rm: Staff, now: datetime) -> Customer:
-    """The customer behind a WeCom contact of this RM, made or brought up to date; repeatable."""
+    """The customer behind a WeCom contact, and their relation with this RM as WeCom tells it now.
+
+    Repeatable. A contact whom the RM does not serve, such as one of an event that came late, gives
+    the RM nothing to see.
+    """
     customer = await _customer(session, contact, rm, now)
     link = next((f for f in contact.follows if f.userid.lower() == rm.userid.lower()), None)
-    follow = insert(Follow).values(
-        staff_id=rm.id,
-        customer_id=customer.id,
-        state=FollowState.ACTIVE,
-        added_at=link.added_at if link else now,
-        source=link.state if link else "",
-        remark=link.remark if link else "",
-    )
-    again = {"state": FollowState.ACTIVE, "removed_at": None}
-    await session.execute(
-        follow.on_conflict_do_update(index_elements=["staff_id", "customer_id"], set_=again)
-    )
+    if link is not None:
+        follow = insert(Follow).values(
+            staff_id=rm.id,
+            customer_id=customer.id,
+            state=FollowState.ACTIVE,
+            added_at=link.added_at,
+            source=link.state,
+            remark=link.remark,
+        )
+        again = {"state": FollowState.ACTIVE, "removed_at": None, "remark": link.remark}
+        await session.execute(
+            follow.on_conflict_do_update(index_elements=["staff_id", "customer_id"], set_=again)
+        )
     return customer
 
 

@@ -59,6 +59,8 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
             request, 500, "系统出错了，您的操作没有生效。请稍后重试；若再次出现，请联系系统管理员。"
         )
     if not response.prepared:
+        if _is_static(request):
+            response.headers.setdefault("Cache-Control", "public, max-age=600")
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers.setdefault("Content-Security-Policy", policy(request))

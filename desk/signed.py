@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from aiohttp import web
+from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from bank.models import Role, Staff
 from desk.keys import NOW
@@ -101,6 +103,12 @@ async def end_session(session: AsyncSession, token: str) -> None:
     opened = await session.get(StaffSession, _hash(token))
     if opened is not None:
         await session.delete(opened)
+
+
+async def forget_ended(session: AsyncSession, now: datetime) -> None:
+    """Delete sign-ins that hold no more."""
+    idle, old = col(StaffSession.seen_at) < now - IDLE, col(StaffSession.opened_at) < now - ABSOLUTE
+    await session.execute(delete(StaffSession).where(idle | old))
 
 
 def set_cookie(response: web.StreamResponse, token: str, door: str, secure: bool) -> None:

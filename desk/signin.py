@@ -1,6 +1,7 @@
 """Sign-in through WeCom: QR code in a browser, silently inside the WeCom client."""
 
 import hmac
+import re
 import secrets
 
 import structlog
@@ -10,9 +11,17 @@ from yarl import URL
 from bank import audit
 from bank import staff as people
 from desk.keys import SETTINGS, WECOM
-from desk.permissions import public
+from desk.permissions import allow, public
 from desk.render import error_page, see_other
-from desk.signed import COOKIES, end_session, now_of, open_session, session_of, set_cookie
+from desk.signed import (
+    COOKIES,
+    end_session,
+    forget_ended,
+    now_of,
+    open_session,
+    session_of,
+    set_cookie,
+)
 from wecom.errors import WeComError
 
 log = structlog.get_logger("desk")
@@ -58,11 +67,20 @@ async def sidebar_signin(request: web.Request) -> web.StreamResponse:
 
 def _leave_for(address: URL, request: web.Request, state: str) -> web.Response:
     response = see_other(str(address))
-    back = request.query.get("next", "/")
     response.set_cookie(
-        STATE, f"{state}|{back}", path="/", httponly=True, samesite="Lax", max_age=600
+        STATE,
+        f"{state}|{_own_path(request.query.get('next', '/'))}",
+        path="/",
+        httponly=True,
+        samesite="Lax",
+        secure=_encrypted(request),
+        max_age=600,
     )
     return response
+
+
+def _encrypted(request: web.Request) -> bool:
+    return request.app[SETTINGS].public_url.startswith("https")
 
 
 @routes.get("/signin/callback")
@@ -81,8 +99,16 @@ async def signed_in_at_sidebar(request: web.Request) -> web.StreamResponse:
 
 async def _finish(request: web.Request, door: str) -> web.StreamResponse:
     """Exchange the code for a member, once, and only for the browser that left with this state."""
+    response = await _exchange(request, door)
+    # Whatever came of it, the state has been used.
+    response.del_cookie(STATE, path="/")
+    return response
+
+
+async def _exchange(request: web.Request, door: str) -> web.Response:
     state, _, back = request.cookies.get(STATE, "").partition("|")
-    if not state or not hmac.compare_digest(state, request.query.get("state", "")):
+    returned = request.query.get("state", "")
+    if not state or not hmac.compare_digest(state.encode(), returned.encode()):
         return error_page(request, 403, "登录已失效：请重新打开页面登录。")
     try:
         userid = await request.app[WECOM].member_of_code(request.query.get("code", ""))
@@ -97,21 +123,26 @@ async def _finish(request: web.Request, door: str) -> web.StreamResponse:
         return error_page(
             request, 403, "您还没有开通使用权限：请联系系统管理员在“员工与角色”中添加您。"
         )
+    await forget_ended(session, now)
+    await end_session(session, request.cookies.get(COOKIES[door][0], ""))
     token, _ = await open_session(session, staff, door, now)
     audit.record(session, "desk:staff:signin", staff.id, by=staff.userid, now=now, door=door)
     response = see_other(_own_path(back))
-    set_cookie(response, token, door, request.app[SETTINGS].public_url.startswith("https"))
-    response.del_cookie(STATE, path="/")
+    set_cookie(response, token, door, _encrypted(request))
     return response
+
+
+# Browsers drop tabs and newlines, so that /<tab>/other.example would lead to another site.
+OWN_PATH = re.compile(r"/(?!/)[!-\[\]-~]{0,1000}")
 
 
 def _own_path(back: str) -> str:
     """Only a path of ours; never another site."""
-    return back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/"
+    return back if OWN_PATH.fullmatch(back) else "/"
 
 
 @routes.post("/signout")
-@public
+@allow()
 async def signout(request: web.Request) -> web.StreamResponse:
     """Forget this browser's sign-in."""
     name, path = COOKIES["desk"]

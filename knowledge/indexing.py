@@ -30,12 +30,16 @@ AT_ONCE = 500
 
 
 class LibraryIndex:
-    """The searchable copy of the library in this process, and how far it has caught up."""
+    """The searchable copy of the library in this process, and how far it has caught up.
+
+    `caught_up` once everything was taken in that there was; `seq` is the last change known.
+    """
 
     def __init__(self, encoder: Encoder, folder: Path) -> None:
         self.encoder = encoder
         self.hybrid = HybridIndex(encoder)
         self.seq = 0
+        self.caught_up = False
         self.has_more_to_learn = False
         self._folder = folder
         self._turn = asyncio.Lock()
@@ -67,6 +71,7 @@ class LibraryIndex:
                 self.has_more_to_learn = True
                 await self._note(session, now)
                 log.info("index_caught_up", seq=self.seq, changes=taken)
+            self.caught_up = True
             return taken
 
     async def learn(self, session: AsyncSession, now: datetime) -> None:

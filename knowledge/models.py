@@ -70,7 +70,7 @@ class Suggestion(SQLModel, table=True):
     writer: str
     generation: str = Field(description="generation of the index that answered")
     version_id: UUID | None = Field(default=None, foreign_key="version.id", index=True)
-    sent_text: str = Field(default="", description="the text cleared last; what was sent, once sent")
+    sent_text: str = Field(default="", description="the text cleared last, or what was sent")
     cleared_at: datetime | None = instant(default=None)
     cleared_in: str = Field(default="", description="the open sidebar page that may send it now")
     reject_reason: str = ""

@@ -2,10 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
 from uuid import UUID
 
 from aiohttp import web
-from sqlalchemy import func
+from sqlalchemy import func, or_, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 from sqlmodel.sql.expression import Select, SelectOfScalar
@@ -26,6 +28,8 @@ from wecom.channels import Channel
 routes = web.RouteTableDef()
 
 PAGE = 20
+FILTERS = ("q", "state", "days", "material")
+DAYS = {str(days): timedelta(days=days) for days in (7, 30, 90)}
 SEES_SUGGESTIONS = (Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
 SEES_INDEX = (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
 
@@ -44,9 +48,12 @@ class SuggestionList:
     """`/suggestions`: what was suggested to whom, within one's own customers."""
 
     rows: list[SuggestionRow]
+    text: str  # part of a customer's or RM's name, or of the question
     state: str
+    days: str  # only the last so many days; empty: all
     material: str  # title, when filtered by material
-    query: str
+    material_id: str
+    query: str  # everything but the page, for the pager
     total: int
     number: int
     pages: int
@@ -74,6 +81,15 @@ class Tried:
 
 
 @dataclass(frozen=True)
+class Gap:
+    """A question the library had no answer to, however often it was asked."""
+
+    question: str  # already masked
+    times: int
+    newest: datetime
+
+
+@dataclass(frozen=True)
 class IndexPage:
     """`/knowledge`: how far the index has caught up, gaps in the library, a trial search."""
 
@@ -87,7 +103,7 @@ class IndexPage:
     tier: str
     confidence: float
     hits: list[Tried]
-    gaps: list[Suggestion]
+    gaps: list[Gap]
 
 
 @dataclass(frozen=True)
@@ -99,6 +115,7 @@ class MaterialUse:
     suggested: int
     sent: int
     rejected: int
+    opens_rows: bool  # who sees suggestions, counts those for their own customers
 
 
 @routes.get("/suggestions")
@@ -107,17 +124,28 @@ async def suggestion_list(request: web.Request) -> web.Response:
     """Suggestions for the customers one may see, newest first."""
     session, query = session_of(request), _wanted(request)
     total = (await session.execute(select(func.count()).select_from(query.subquery()))).scalar_one()
-    number = max(1, int(request.query.get("page", "1") or 1))
+    pages = max(1, -(-total // PAGE))
+    asked = request.query.get("page", "1")
+    number = min(max(1, int(asked)), pages) if asked.isascii() and asked.isdigit() else 1
     newest = (
         query.order_by(col(Suggestion.created_at).desc()).limit(PAGE).offset((number - 1) * PAGE)
     )
     found = [SuggestionRow(s, name, rm) for s, name, rm in (await session.execute(newest))]
-    state, material = request.query.get("state", ""), request.query.get("material", "")
-    kept = "&".join(f"{k}={v}" for k, v in (("state", state), ("material", material)) if v)
-    states = [("", "全部状态")] + [(s.value, s.label) for s in SuggestionState]
-    title = await _title(session, material)
-    pages = max(1, -(-total // PAGE))
-    context = SuggestionList(found, state, title, kept, total, number, pages, states)
+    kept = {name: request.query.get(name, "") for name in FILTERS}
+    title = await _title(session, kept["material"])
+    context = SuggestionList(
+        rows=found,
+        text=kept["q"],
+        state=kept["state"],
+        days=kept["days"],
+        material=title,
+        material_id=kept["material"] if title else "",
+        query=urlencode({name: value for name, value in kept.items() if value}),
+        total=total,
+        number=number,
+        pages=pages,
+        states=[("", "全部状态")] + [(s.value, s.label) for s in SuggestionState],
+    )
     return page(request, "knowledge/suggestions.html", context)
 
 
@@ -133,6 +161,11 @@ def _wanted(request: web.Request) -> Select[Suggestion, str, str]:
         query = query.where(Suggestion.state == SuggestionState(state))
     if material_id := _uuid(material):
         query = query.where(col(Suggestion.version_id).in_(_versions(material_id)))
+    if (days := request.query.get("days", "")) in DAYS:
+        query = query.where(col(Suggestion.created_at) >= now_of(request) - DAYS[days])
+    if text := request.query.get("q", "").strip():
+        sought = (Customer.name, Staff.name, Suggestion.question)
+        query = query.where(or_(*(col(part).icontains(text, autoescape=True) for part in sought)))
     return query
 
 
@@ -210,7 +243,7 @@ async def index_page(request: web.Request) -> web.Response:
         tier=found.tier if found else "",
         confidence=found.confidence if found else 0.0,
         hits=hits,
-        gaps=await _gaps(session),
+        gaps=await gaps(session),
     )
     return page(request, "knowledge/index.html", context)
 
@@ -229,24 +262,34 @@ async def _try(request: web.Request, text: str, risk: int) -> tuple[Found, list[
     return found, hits
 
 
-async def _gaps(session: AsyncSession) -> list[Suggestion]:
-    """The newest questions the library had no answer to (already masked)."""
-    query = select(Suggestion).where(Suggestion.state == SuggestionState.NO_MATCH)
-    newest = query.order_by(col(Suggestion.created_at).desc()).limit(20)
-    return list((await session.execute(newest)).scalars())
+async def gaps(session: AsyncSession, limit: int = 20) -> list[Gap]:
+    """Questions the library had no answer to, asked most often first."""
+    times = func.count(col(Suggestion.id))
+    newest = func.max(col(Suggestion.created_at))
+    query = (
+        select(Suggestion.question, times, newest)
+        .where(Suggestion.state == SuggestionState.NO_MATCH)
+        .group_by(col(Suggestion.question))
+        .order_by(times.desc(), newest.desc())
+        .limit(limit)
+    )
+    return [Gap(*row) for row in (await session.execute(query))]
 
 
 @routes.get("/knowledge/material/{id}")
 @allow()
 async def material_use(request: web.Request) -> web.Response:
     """Whether a material can be found here and now, and how it has been used."""
-    session, material_id = session_of(request), _uuid(request.match_info["id"])
+    session, who = session_of(request), signed(request)
+    material_id, opens_rows = _uuid(request.match_info["id"]), who.may(*SEES_SUGGESTIONS)
     if material_id is None:
         raise web.HTTPNotFound
     live = await library.live_version_of(session, material_id, now_of(request))
     states = (
         select(Suggestion.state, func.count())
+        .join(Customer, col(Customer.id) == col(Suggestion.customer_id))
         .where(col(Suggestion.version_id).in_(_versions(material_id)))
+        .where(visible(who) if opens_rows else true())
         .group_by(col(Suggestion.state))
     )
     counts = dict((await session.execute(states)).all())
@@ -257,5 +300,6 @@ async def material_use(request: web.Request) -> web.Response:
         sum(counts.values()),
         sent,
         counts.get(SuggestionState.REJECTED, 0),
+        opens_rows,
     )
     return fragment(request, "knowledge/_material_use.html", context)

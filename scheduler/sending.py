@@ -10,7 +10,7 @@ up (docs/decisions/0003).
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from sqlmodel import col, func, select
 from yarl import URL
 
 from bank.database import Sessions
+from bank.metrics import TOUCHES
 from bank.models import Staff
 from bank.settings import Settings
 from scheduler import enrolment, gates, touches
@@ -87,6 +88,8 @@ async def send_due(
         if await _hand_over(sessions, wecom, order, now, sent):
             reached[order.userid] += len(order.contacts)
     await _tell(sessions, wecom, settings, reached, [order.task_id for order in orders], now)
+    for outcome, number in asdict(sent).items():
+        TOUCHES.labels(outcome).inc(number)
     return sent
 
 

@@ -8,6 +8,7 @@ from aiohttp import web
 from bank import audit
 from bank.models import Role
 from compliance.verdict import Refused
+from content.shelf import names_by_userid
 from customers import book
 from desk.permissions import allow
 from desk.render import page, see_other
@@ -115,12 +116,16 @@ VERBS = {
 
 
 async def _history(request: web.Request, sop: Sop) -> list[tuple[datetime, str, str, str]]:
-    entries = await audit.history(session_of(request), "sop", sop.id)
+    session = session_of(request)
+    entries = await audit.history(session, "sop", sop.id)
+    names = await names_by_userid(session, {entry.actor for entry in entries})
     lines: list[tuple[datetime, str, str, str]] = []
     for entry in reversed(entries):
         title, tone = VERBS.get(entry.action.rsplit(":", 1)[-1], (entry.action, "grey"))
         reason = entry.detail.get("reason", "")
-        lines.append((entry.at, title, f"{entry.actor} {reason}".strip(), tone))
+        lines.append(
+            (entry.at, title, f"{names.get(entry.actor, entry.actor)} {reason}".strip(), tone)
+        )
     return lines
 
 

@@ -1,4 +1,4 @@
-"""A small town for journeys: the product and the simulated platform, each on its own port."""
+"""A small town for journeys: the product and the simulated platform under one address."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,10 +13,11 @@ from sqlmodel import select
 from bank.models import Role, Staff
 from bank.settings import Settings
 from bot.app import make_app, open_parts
+from bot.demo.run import CORP, demo_settings
 from customers.models import Customer
 from tests.builders import MONDAY, a_branch, a_customer, a_follow, a_staff
 from tests.conftest import Clock, Product, Visitor
-from wecom.simulator import Contact, Corp, FollowRelation, Member, World, make_simulator
+from wecom.simulator import Contact, FollowRelation, Member, World, make_simulator
 
 
 class Town(Product):
@@ -84,52 +85,36 @@ async def people(session: AsyncSession) -> tuple[Staff, Customer]:
 
 @asynccontextmanager
 async def a_town(settings: Settings, clock: Clock, session: AsyncSession) -> AsyncIterator[Town]:
-    """Both servers up, the platform knowing the RM and the customer."""
+    """Product and platform on one address, as the demo has them, knowing RM and customer."""
     rm, customer = await people(session)
     port = unused_port()
-    home = f"http://127.0.0.1:{port}"
-    world = World()
-    world.seed(
-        [Member(rm.userid, rm.name)],
-        [Contact(str(customer.external_userid), customer.name)],
-        [FollowRelation(rm.userid, str(customer.external_userid), MONDAY)],
-    )
-    corp = Corp(
-        corp_id=settings.wecom_corp_id,
-        agent_id=settings.wecom_agent_id,
-        secret=settings.wecom_secret.get_secret_value(),
-        token=settings.wecom_token.get_secret_value(),
-        aes_key=settings.wecom_aes_key.get_secret_value(),
-        archive_secret="archive-secret",
-    )
-    simulator = make_simulator(
-        world,
-        corp=corp,
-        callback_url=f"{home}/wecom/callback",
-        sidebar_url=f"{home}/sidebar?demo={{member}}",
+    joined = demo_settings(settings, port)
+    platform = make_simulator(
+        a_world(rm, customer),
+        corp=CORP,
+        callback_url=f"{joined.public_url}/wecom/callback",
+        sidebar_url=f"{joined.public_url}/sidebar?demo={{member}}",
         now=clock,
         archive_bell_seconds=0,
     )
-    platform = TestServer(simulator)
-    await platform.start_server()
-    address = str(platform.make_url("")).rstrip("/")
-    outside = {
-        "demo": True,
-        "public_url": home,
-        "wecom_base_url": address,
-        "wecom_oauth_url": address,
-        "wecom_login_url": address,
-        "wecom_jssdk_url": f"{address}/jssdk.js",
-        "archive_url": f"{address}/archive",
-        "archive_secret": type(settings.archive_secret)("archive-secret"),
-    }
-    joined = settings.model_copy(update=outside)
     async with open_parts(joined, now=clock) as parts, aiohttp.ClientSession() as http:
-        server = TestServer(make_app(joined, parts), port=port)
+        app = make_app(joined, parts)
+        app.add_subapp("/simulator/", platform)
+        server = TestServer(app, port=port)
         await server.start_server()
         town = Town(server, parts, clock)
-        town.rm, town.customer, town.platform, town.http = rm, customer, address, http
+        town.rm, town.customer, town.http = rm, customer, http
+        town.platform = joined.wecom_base_url
         yield town
         await town.close()
         await server.close()
-        await platform.close()
+
+
+def a_world(rm: Staff, customer: Customer) -> World:
+    """The platform as it knows the two."""
+    contact = str(customer.external_userid)
+    return World().seed(
+        [Member(rm.userid, rm.name)],
+        [Contact(contact, customer.name)],
+        [FollowRelation(rm.userid, contact, MONDAY)],
+    )

@@ -29,11 +29,15 @@ from wecom.tokens import Veiled
 
 CALL = "archive/messages"
 MAX_BATCH = 1000
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivedMessage:
-    """One message as archived; `text` only where `kind` is text, `room_id` only in a group."""
+    """One message as archived; `text` only where `kind` is text, `room_id` only in a group.
+
+    Where a message is not as documented, `kind` is unreadable and only `seq` means anything.
+    """
 
     seq: int
     msgid: str
@@ -96,10 +100,20 @@ def _ascending(messages: list[ArchivedMessage], after: int) -> list[ArchivedMess
 
 
 def _message(row: Answer) -> ArchivedMessage:
+    seq = row.number("seq")
+    try:
+        return _as_documented(seq, row)
+    except UnreadableAnswer:
+        # One odd message must not hide all that come after it.
+        never = datetime.fromtimestamp(0, UTC)
+        return ArchivedMessage(seq, "", "", "", (), "", never, UNREADABLE, "")
+
+
+def _as_documented(seq: int, row: Answer) -> ArchivedMessage:
     message = row.part("message")
     kind = message.text("msgtype", "")
     return ArchivedMessage(
-        seq=row.number("seq"),
+        seq=seq,
         msgid=row.text("msgid"),
         action=message.text("action"),
         sender=message.text("from", "") or message.text("user", ""),

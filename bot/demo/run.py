@@ -29,6 +29,7 @@ CORP = Corp(
     token="demoCallbackToken",
     aes_key="sIyUdEmOsIyUdEmOsIyUdEmOsIyUdEmOsIyUdEmOsIy",
     archive_secret="demo-secret-of-the-archive",
+    name="云州银行",
 )
 # Bells a second apart are distinct events, as on the platform, where they are 15 s apart.
 BELL_SECONDS = 1.0

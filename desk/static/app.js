@@ -280,7 +280,7 @@
       const chart = echarts.init(place, "house", { renderer: "canvas" });
       const radial = [option.series].flat().every((each) => ["pie", "funnel", "sankey", "gauge"].includes(each?.type));
       chart.setOption({ ...COMMON, ...option,
-        grid: Array.isArray(option.grid) ? option.grid : { ...COMMON.grid, ...(option.legend ? {} : { top: 16 }), ...option.grid },
+        grid: Array.isArray(option.grid) ? option.grid : { ...COMMON.grid, ...(option.legend || option.yAxis?.name ? {} : { top: 16 }), ...option.grid },
         tooltip: { ...(radial ? { trigger: "item", confine: true } : COMMON.tooltip), ...option.tooltip, ...TOOLTIP } });
       new ResizeObserver(() => chart.resize()).observe(place);
     } catch {

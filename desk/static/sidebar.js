@@ -9,6 +9,8 @@
 
   /* Who is in the chat. */
   function open() {
+    // Copying a style attribute from the old element to the new is what the page's policy forbids.
+    window.htmx.config.attributesToSettle = ["class"];
     const text = document.getElementById("agent-config").textContent.trim();
     if (!text || !window.wx) return show("no-bridge");
     window.wx.agentConfig({ ...JSON.parse(text), success: findCustomer, fail: () => show("no-bridge") });
@@ -94,19 +96,20 @@
     const drafts = all("[data-draft]", list).map((draft) => ({
       id: draft.id, typed: draft.value, changed: draft.value !== draft.defaultValue,
       refused: Array.from(draft.closest("[data-suggestion]").querySelector("[data-refused]").children),
-      focused: draft === document.activeElement, from: draft.selectionStart, to: draft.selectionEnd,
+      height: draft.style.height, focused: draft === document.activeElement, from: draft.selectionStart, to: draft.selectionEnd,
     }));
     return { drafts, open: all("details[open]", list).map((fold) => fold.dataset.keep) };
   }
 
   function giveBack(list, { drafts, open: unfolded }) {
     for (const fold of all("details", list)) fold.open = unfolded.includes(fold.dataset.keep);
-    for (const { id, typed, changed, refused, focused, from, to } of drafts) {
+    for (const { id, typed, changed, refused, height, focused, from, to } of drafts) {
       const draft = document.getElementById(id);
       if (!draft) continue;
       const fold = draft.closest("details.earlier");
       if (fold && (changed || focused)) fold.open = true;
       if (changed) draft.value = typed;
+      draft.style.height = height;
       if (refused.length) tell(draft.closest("[data-suggestion]"), refused.map((line) => line.textContent));
       if (focused) {
         draft.focus();

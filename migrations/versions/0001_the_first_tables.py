@@ -237,6 +237,7 @@ def upgrade() -> None:
     )
     op.create_index('ix_message_conversation', 'message', ['staff_id', 'customer_id', 'sent_at'], unique=False)
     op.create_index(op.f('ix_message_customer_id'), 'message', ['customer_id'], unique=False)
+    op.create_index('ix_message_failed', 'message', ['sent_at'], unique=False, postgresql_where="failure <> ''")
     op.create_index('ix_message_unanswered', 'message', ['sent_at'], unique=False, postgresql_where='NOT answered')
     op.create_table('sop',
     sa.Column('id', sa.Uuid(), nullable=False),
@@ -540,6 +541,7 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_staff_session_staff_id'), table_name='staff_session')
     op.drop_table('staff_session')
     op.drop_table('sop')
+    op.drop_index('ix_message_failed', table_name='message', postgresql_where="failure <> ''")
     op.drop_index('ix_message_unanswered', table_name='message', postgresql_where='NOT answered')
     op.drop_index(op.f('ix_message_customer_id'), table_name='message')
     op.drop_index('ix_message_conversation', table_name='message')

@@ -4,23 +4,16 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-import aiohttp
 import pytest
-from aiohttp.test_utils import TestServer, unused_port
 from playwright.async_api import Browser, FrameLocator, Locator, Page, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.models import Role
-from bank.settings import Settings
-from bot.app import make_app, open_parts
-from bot.demo.run import CORP, demo_settings
 from content.models import Version
 from knowledge.models import Suggestion, SuggestionState
 from tests.browser import DESK, a_browser
-from tests.builders import MONDAY, a_customer, a_staff, an_approved_material
-from tests.conftest import Clock
-from tests.town import Town, people
-from wecom.simulator import Contact, FollowRelation, Member, World, make_simulator
+from tests.builders import a_customer, a_staff, an_approved_material
+from tests.town import Town
 from wecom.simulator.login import MEMBER_COOKIE
 
 ASKED = "我赎回的钱几天能到账啊"
@@ -29,39 +22,6 @@ OTHER_BODY = "您可以在手机银行的交易记录里查看赎回的处理进
 OTHER_QUESTIONS = ("赎回到账进度在哪查", "赎回的钱到账没有怎么看", "查赎回到账")
 PATIENCE_MS = 15_000
 expect.set_options(timeout=PATIENCE_MS)
-
-
-@pytest.fixture
-async def town(settings: Settings, clock: Clock, session: AsyncSession) -> AsyncIterator[Town]:
-    """The platform under the product's own address: no other site may frame the product."""
-    rm, customer = await people(session)
-    port = unused_port()
-    joined = demo_settings(settings, port)
-    world, contact = World(), str(customer.external_userid)
-    world.seed(
-        [Member(rm.userid, rm.name)],
-        [Contact(contact, customer.name)],
-        [FollowRelation(rm.userid, contact, MONDAY)],
-    )
-    platform = make_simulator(
-        world,
-        corp=CORP,
-        callback_url=f"{joined.public_url}/wecom/callback",
-        sidebar_url=f"{joined.public_url}/sidebar?demo={{member}}",
-        now=clock,
-        archive_bell_seconds=0,
-    )
-    async with open_parts(joined, now=clock) as parts, aiohttp.ClientSession() as http:
-        app = make_app(joined, parts)
-        app.add_subapp("/simulator/", platform)
-        server = TestServer(app, port=port)
-        await server.start_server()
-        town = Town(server, parts, clock)
-        town.rm, town.customer, town.http = rm, customer, http
-        town.platform = joined.wecom_base_url
-        yield town
-        await town.close()
-        await server.close()
 
 
 @pytest.fixture

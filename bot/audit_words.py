@@ -1,0 +1,133 @@
+"""操作日志 in words: what each line of the audit book says to a person, and where its object is."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from bank.calendar import local
+from customers.models import FollowState, Stage
+from wecom.channels import Channel
+
+ACTIONS = {
+    "content:material:create": "新建素材",
+    "content:version:draft": "保存素材草稿",
+    "content:version:submit": "提交素材审批",
+    "content:version:approve": "审批通过并上线",
+    "content:version:reject": "驳回素材",
+    "content:version:withdraw": "下线素材",
+    "content:version:supersede": "新版替代旧版",
+    "content:version:expire": "素材到期下线",
+    "knowledge:suggestion:send": "发送推荐回复",
+    "knowledge:suggestion:reject": "标记推荐不合适",
+    "customers:customer:stage": "修改客户阶段",
+    "customers:consent:withdraw": "撤回营销授权",
+    "customers:follow:end": "结束跟进关系",
+    "scheduler:sop:create": "新建 SOP",
+    "scheduler:sop:revise": "修改 SOP 草稿",
+    "scheduler:sop:start": "启动 SOP",
+    "scheduler:sop:stop": "停止 SOP",
+    "scheduler:enrolment:by_hand": "手动入组",
+    "scheduler:touch:cancel": "取消触达",
+    "scheduler:task:give_up": "关闭待查群发任务",
+    "attribution:import:ingest": "导入成交",
+    "attribution:conversion:match": "匹配转化客户",
+    "bot:inbound:replay": "重放隔离回调",
+    "desk:staff:signin": "登录",
+}
+SUBJECTS = {
+    "material": ("素材", "/content/{}"),
+    "version": ("素材版本", "/review/{}"),
+    "suggestion": ("推荐回复", "/suggestions/{}"),
+    "customer": ("客户", "/customers/{}"),
+    "consent": ("授权记录", ""),
+    "follow": ("跟进关系", ""),
+    "sop": ("SOP", "/sops/{}"),
+    "enrolment": ("入组", ""),
+    "touch": ("触达", ""),
+    "task": ("群发任务", ""),
+    "import": ("成交文件", ""),
+    "conversion": ("转化", "/attribution/conversions/{}"),
+    "inbound": ("回调", ""),
+    "staff": ("员工", ""),
+}
+KEYS = {  # in the order in which they are told
+    "name": "名称",
+    "number": "版本",
+    "by_number": "新版本",
+    "before": "原为",
+    "after": "改为",
+    "state": "结果",
+    "purpose": "授权用途",
+    "door": "入口",
+    "edited": "发送前修改",
+    "valid_from": "生效",
+    "valid_until": "失效",
+    "channels": "适用渠道",
+    "reason": "原因",
+    "note": "原因",
+    "how": "原因",
+    "left": "退出客户",
+    "read": "读取",
+    "new": "新增",
+    "changed": "变更",
+    "same": "重复",
+    "held": "待核对客户",
+    "rejected": "未导入",
+    "sha256": "内容指纹",
+}
+DAYS = {"valid_from", "valid_until"}
+NUMBERS = {"number", "by_number"}
+WORDS = {
+    "door": {"desk": "管理后台", "sidebar": "企业微信侧边栏"},
+    "purpose": {"marketing": "营销信息", "profiling": "客户画像"},
+    "state": {"held": "待核对客户", "credited": "已归因", "unattributed": "窗口内无触点"},
+    "before": {stage.value: stage.label for stage in Stage},
+    "after": {stage.value: stage.label for stage in Stage},
+    "how": {
+        FollowState.REMOVED_BY_CUSTOMER.value: "客户删除了客户经理",
+        FollowState.REMOVED_BY_RM.value: "客户经理解除跟进",
+    },
+}
+
+
+def action_label(action: str) -> str:
+    """The act in words; one nobody has named yet as it is written."""
+    return ACTIONS.get(action, action)
+
+
+def subject_label(subject: str) -> str:
+    """What sort of object the line is about."""
+    return SUBJECTS.get(subject, (subject, ""))[0]
+
+
+def address_of(subject: str, subject_id: str) -> str:
+    """The page of the object; empty where it has none."""
+    pattern = SUBJECTS.get(subject, ("", ""))[1]
+    return pattern.format(subject_id) if pattern else ""
+
+
+def details(detail: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the line keeps, in words; ids of other objects stay in the book only."""
+    return [(name, _said(key, detail[key])) for key, name in KEYS.items() if key in detail]
+
+
+def short_id(subject_id: str) -> str:
+    """The first part of an id, enough to tell two lines apart; a name stays whole."""
+    try:
+        return str(UUID(subject_id))[:8]
+    except ValueError:
+        return subject_id
+
+
+def _said(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if key == "channels":
+        return "、".join(Channel(one).label for one in value)
+    if key == "sha256":
+        return f"{str(value)[:12]}…"
+    if key in NUMBERS:
+        return f"V{value}"
+    if key in DAYS:
+        return local(datetime.fromisoformat(value)).strftime("%Y-%m-%d %H:%M")
+    return WORDS.get(key, {}).get(str(value), str(value))

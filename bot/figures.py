@@ -1,0 +1,198 @@
+"""The number cards of the workbench; each counts exactly what the list behind it shows."""
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from sqlalchemy import ColumnElement, func
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from attribution import reports
+from attribution.chosen import DEFAULT_DAYS
+from attribution.reports import Period
+from bank.calendar import at_local, day_bounds, local_day
+from bank.models import AuditEntry, Role, Staff
+from bot.models import InboundEvent, InboundState
+from content import shelf
+from content.review import REVIEWERS
+from customers.book import visible
+from customers.models import Customer, Follow, FollowState
+from desk.render import count, percent, yuan
+from desk.signed import Signed
+from knowledge.models import Suggestion, SuggestionState
+from scheduler.models import Touch, TouchState
+
+MONTH = timedelta(days=30)
+SENT = (SuggestionState.SENT, SuggestionState.EDITED)
+ALL_MATERIAL = shelf.Reader(only_live=False, branch_id=None)
+OVERSEES = (Role.RM, Role.BRANCH_MANAGER, Role.HQ, Role.COMPLIANCE, Role.AUDITOR)
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number card; it opens the list behind it."""
+
+    label: str
+    value: str
+    note: str
+    href: str
+
+
+async def of(session: AsyncSession, who: Signed, now: datetime) -> list[Number]:
+    """The cards of these roles, their own work first."""
+    numbers: list[Number] = []
+    if who.may(*REVIEWERS):
+        numbers += await _reviewing(session, who, now)
+    if who.may(Role.EDITOR, Role.APPROVER):
+        numbers += await _writing(session, who, now)
+    if who.may(Role.COMPLIANCE, Role.AUDITOR):
+        numbers.append(await _blocked(session, who, now))
+    if who.may(*OVERSEES):
+        numbers += await _customers(session, who, now)
+    if who.may(Role.HQ, Role.COMPLIANCE, Role.BRANCH_MANAGER, Role.AUDITOR):
+        numbers += await _results(session, who, now)
+    if who.may(Role.AUDITOR):
+        numbers.append(await _audited(session, now))
+    if who.may(Role.ADMIN):
+        numbers += await _callbacks(session)
+        numbers.append(await _staff(session))
+    return list({number.label: number for number in numbers}.values())
+
+
+async def _count(session: AsyncSession, column: object, *conditions: ColumnElement[bool]) -> int:
+    query = select(func.count(col(column))).where(*conditions)
+    return int((await session.execute(query)).scalar_one())
+
+
+async def _reviewing(session: AsyncSession, who: Signed, now: datetime) -> list[Number]:
+    tasks = await shelf.waiting_for(session, who.id, now)
+    late = sum(task.overdue for task in tasks)
+    note = f"其中 {late} 份已超过 24 小时" if late else "都在 24 小时之内"
+    return [Number("待我审批", count(len(tasks)), note, "/review")]
+
+
+async def _writing(session: AsyncSession, who: Signed, now: datetime) -> list[Number]:
+    cards = [
+        ("approved", "已上线素材", "可被检索和引用"),
+        ("submitted", "审批中", "等待审批人处理"),
+        ("rejected", "被驳回", "修改后可重新提交"),
+        ("expiring", "30 天内到期", "到期后自动下线"),
+    ]
+    numbers = []
+    for state, label, note in cards:
+        if state == "submitted" and who.may(*REVIEWERS):
+            continue
+        found = await shelf.shelf(session, shelf.Wanted(state=state), ALL_MATERIAL, now)
+        numbers.append(Number(label, count(found.total), note, f"/content?state={state}"))
+    return numbers
+
+
+async def _blocked(session: AsyncSession, who: Signed, now: datetime) -> Number:
+    mine = col(Suggestion.customer_id).in_(select(Customer.id).where(visible(who)))
+    blocked = col(Suggestion.state) == SuggestionState.BLOCKED
+    ever = await _count(session, Suggestion.id, mine, blocked)
+    lately = await _count(
+        session, Suggestion.id, mine, blocked, col(Suggestion.created_at) >= now - MONTH
+    )
+    return Number(
+        "合规拦截", count(ever), f"近 30 天 {count(lately)} 条", "/suggestions?state=blocked"
+    )
+
+
+async def _customers(session: AsyncSession, who: Signed, now: datetime) -> list[Number]:
+    mine = select(Customer.id).where(visible(who))
+    today, _ = day_bounds(local_day(now))
+    of_mine = col(Suggestion.customer_id).in_(mine)
+    lately = col(Suggestion.created_at) >= now - MONTH
+    customers = await _count(session, Customer.id, visible(who))
+    waiting = await _count(
+        session, Suggestion.id, of_mine, col(Suggestion.state) == SuggestionState.OFFERED
+    )
+    sent = await _count(session, Suggestion.id, of_mine, lately, col(Suggestion.state).in_(SENT))
+    made = await _count(session, Suggestion.id, of_mine, lately)
+    handed = await _count(
+        session,
+        Touch.id,
+        col(Touch.customer_id).in_(mine),
+        col(Touch.state) == TouchState.HANDED,
+    )
+    new = await _count(
+        session,
+        Follow.id,
+        col(Follow.customer_id).in_(mine),
+        col(Follow.state) == FollowState.ACTIVE,
+        col(Follow.added_at) >= today - timedelta(days=7),
+    )
+    adopted = percent(sent / made, 0) if made else "—"
+    return [
+        Number("客户", count(customers), f"近 7 天新增 {count(new)} 位", "/customers"),
+        Number("待处理推荐", count(waiting), "客户在等回复", "/suggestions?state=offered"),
+        Number(
+            "近 30 天采用率",
+            adopted,
+            f"{count(made)} 条推荐，采用 {count(sent)} 条",
+            "/suggestions?days=30",
+        ),
+        Number("待确认触达", count(handed), "在“群发助手”中确认后发出", "/touches?state=handed"),
+    ]
+
+
+async def _results(session: AsyncSession, who: Signed, now: datetime) -> list[Number]:
+    today = local_day(now)
+    first = today.replace(day=1)
+    tomorrow = at_local(today + timedelta(days=1), time())
+    month = Period(at_local(first, time()), tomorrow)
+    mine = select(Customer.id).where(visible(who))
+    delivered = (col(Touch.customer_id).in_(mine), col(Touch.state) == TouchState.DELIVERED)
+    ever = await _count(session, Touch.id, *delivered)
+    lately = await _count(session, Touch.id, *delivered, col(Touch.settled_at) >= month.start)
+    reached = await _count(session, func.distinct(Touch.customer_id), *delivered)
+    customers = await _count(session, Customer.id, visible(who))
+    earned = await reports.totals(session, month, visible(who))
+    usual = Period(at_local(today - timedelta(days=DEFAULT_DAYS), time()), tomorrow)
+    held = (await reports.totals(session, usual, visible(who))).held
+    coverage = percent(reached / customers, 0) if customers else "—"
+    numbers = [
+        Number(
+            "已送达触达",
+            count(ever),
+            f"本月 {count(lately)} 次，累计覆盖 {coverage} 的客户",
+            "/touches?state=delivered",
+        ),
+        Number(
+            "本月转化",
+            yuan(earned.cents, True),
+            f"{count(earned.conversions)} 笔",
+            f"/attribution/conversions?start={first}&end={today}",
+        ),
+    ]
+    if who.may(Role.HQ, Role.COMPLIANCE):
+        href = "/attribution/conversions?state=held"
+        numbers.append(Number("待核对转化", count(held), "客户号没有对上，核对后归因", href))
+    return numbers
+
+
+async def _audited(session: AsyncSession, now: datetime) -> Number:
+    today, _ = day_bounds(local_day(now))
+    ever = await _count(session, AuditEntry.id)
+    new = await _count(session, AuditEntry.id, col(AuditEntry.at) >= today)
+    return Number("操作日志", count(ever), f"今天新增 {count(new)} 条", "/system/audit")
+
+
+async def _callbacks(session: AsyncSession) -> list[Number]:
+    cards = [
+        (InboundState.NEW, "待处理回调", "企业微信推送的事件"),
+        (InboundState.QUARANTINED, "已隔离回调", "三次处理失败，可重放"),
+        (InboundState.DONE, "已处理回调", "累计"),
+    ]
+    numbers = []
+    for state, label, note in cards:
+        found = await _count(session, InboundEvent.id, col(InboundEvent.state) == state)
+        numbers.append(Number(label, count(found), note, f"/system/inbound?state={state.value}"))
+    return numbers
+
+
+async def _staff(session: AsyncSession) -> Number:
+    everyone = await _count(session, Staff.id)
+    enabled = await _count(session, Staff.id, col(Staff.enabled).is_(True))
+    return Number("员工", count(everyone), f"启用 {count(enabled)} 人", "/system/staff")

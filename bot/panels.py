@@ -1,0 +1,338 @@
+"""What waits for each role on the workbench: small tables, each with the way to the whole list."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+from sqlmodel.sql.expression import Select
+
+from bank.calendar import local_day
+from bank.models import Role, Staff
+from bot import system
+from bot.models import InboundEvent, InboundState
+from content import shelf
+from content.review import REVIEWERS
+from customers.book import visible
+from customers.models import Customer
+from desk.render import count, when
+from desk.signed import Signed
+from knowledge.models import Suggestion, SuggestionState
+from knowledge.pages import gaps
+from scheduler import records
+
+SHOWN = 8
+CERTIFICATES_ENDING = timedelta(days=120)
+ALL_MATERIAL = shelf.Reader(only_live=False, branch_id=None)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its words, where they lead, a tag's tone, and how it is set."""
+
+    text: str
+    href: str = ""
+    tone: str = ""
+    style: str = ""  # num, nowrap, clip, or nothing
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A table of the workbench."""
+
+    title: str
+    note: str
+    more: str  # address of the whole list
+    columns: list[tuple[str, str]]  # heading and its class
+    rows: list[list[Cell]]
+    empty: tuple[str, str] = field(default=("", ""))
+
+
+async def of(session: AsyncSession, who: Signed, now: datetime) -> list[Panel]:
+    """The panels of these roles, what is most urgent first."""
+    panels: list[Panel] = []
+    if who.may(Role.RM, Role.BRANCH_MANAGER):
+        panels += [await _questions(session, who), await _tasks(session, who)]
+    if who.may(*REVIEWERS):
+        panels.append(await _reviews(session, who, now))
+    if who.may(Role.EDITOR):
+        panels += [await _returned(session, now), await _gaps(session)]
+    if who.may(Role.EDITOR, Role.APPROVER):
+        panels.append(await _ending(session, now))
+    if who.may(Role.COMPLIANCE):
+        panels.append(await _blocked(session, who))
+    if who.may(Role.HQ):
+        panels += [await _sops(session, who), await _gaps(session)]
+    if who.may(Role.AUDITOR):
+        panels.append(await _audited(session))
+    if who.may(Role.ADMIN):
+        panels += [await _quarantine(session), await _certificates(session, local_day(now))]
+    return list({panel.title: panel for panel in panels}.values())
+
+
+def _suggestions(who: Signed, state: SuggestionState) -> Select[Suggestion, str, str]:
+    return (
+        select(Suggestion, col(Customer.name), col(Staff.name))
+        .join(Customer, col(Customer.id) == col(Suggestion.customer_id))
+        .join(Staff, col(Staff.id) == col(Suggestion.staff_id))
+        .where(visible(who), Suggestion.state == state)
+        .order_by(col(Suggestion.created_at).desc())
+        .limit(SHOWN)
+    )
+
+
+async def _questions(session: AsyncSession, who: Signed) -> Panel:
+    query = _suggestions(who, SuggestionState.OFFERED)
+    rows = [
+        [
+            Cell(name, f"/customers/{s.customer_id}", style="nowrap"),
+            Cell(s.question, style="clip"),
+            Cell(s.draft, f"/suggestions/{s.id}", style="clip"),
+            Cell(rm, style="nowrap"),
+            Cell(when(s.created_at, "%m-%d %H:%M"), style="nowrap"),
+        ]
+        for s, name, rm in await session.execute(query)
+    ]
+    headings = ["客户", "问题", "推荐回复", "客户经理", "时间"]
+    return Panel(
+        "客户在等回复",
+        "在企业微信侧边栏中发送",
+        "/suggestions?state=offered",
+        [(heading, "") for heading in headings],
+        rows,
+        ("没有等待回复的客户", "客户来信后会出现在这里和企业微信的侧边栏里。"),
+    )
+
+
+async def _tasks(session: AsyncSession, who: Signed) -> Panel:
+    rows = [
+        [
+            Cell(row.rm, style="nowrap"),
+            Cell(row.task.text, "/touches", style="clip"),
+            Cell(count(row.customers), style="num"),
+            Cell(row.task.state.label, tone="orange", style="nowrap"),
+            Cell(when(row.task.handed_at or row.task.intent_at, "%m-%d %H:%M"), style="nowrap"),
+        ]
+        for row in await records.open_tasks(session, who, SHOWN)
+    ]
+    return Panel(
+        "进行中的群发任务",
+        "由客户经理在企业微信“群发助手”中确认",
+        "/touches",
+        [("客户经理", ""), ("内容", ""), ("客户数", "num"), ("状态", ""), ("提交时间", "")],
+        rows,
+        ("没有进行中的群发任务", "SOP 到点后会在这里和“群发助手”里等客户经理确认。"),
+    )
+
+
+async def _reviews(session: AsyncSession, who: Signed, now: datetime) -> Panel:
+    tasks = await shelf.waiting_for(session, who.id, now)
+    rows = [
+        [
+            Cell(f"{t.version.title} V{t.version.number}", f"/review/{t.version.id}"),
+            Cell(t.material.kind.label, style="nowrap"),
+            Cell(t.author, style="nowrap"),
+            Cell(when(t.version.submitted_at, "%m-%d %H:%M"), style="nowrap"),
+            Cell(t.waited, tone="red" if t.overdue else "grey", style="nowrap"),
+        ]
+        for t in tasks[:SHOWN]
+    ]
+    headings = ["素材", "类型", "提交人", "提交时间", "已等待"]
+    return Panel(
+        "待我审批",
+        "提交后 24 小时内处理",
+        "/review",
+        [(heading, "") for heading in headings],
+        rows,
+        ("没有等待您审批的素材", "编辑提交后会出现在这里；您自己提交的由其他审批人处理。"),
+    )
+
+
+async def _returned(session: AsyncSession, now: datetime) -> Panel:
+    wanted = shelf.Wanted(state="rejected")
+    found = await shelf.shelf(session, wanted, ALL_MATERIAL, now)
+    rows = [
+        [
+            Cell(f"{r.version.title} V{r.version.number}", f"/content/{r.material.id}"),
+            Cell(r.author, style="nowrap"),
+            Cell(r.version.reason, style="clip"),
+            Cell("修订", f"/content/{r.material.id}/revise", style="nowrap"),
+        ]
+        for r in found.rows[:SHOWN]
+    ]
+    return Panel(
+        "被驳回，待修改",
+        "按原因修改后重新提交",
+        "/content?state=rejected",
+        [("素材", ""), ("作者", ""), ("驳回原因", ""), ("操作", "")],
+        rows,
+        ("没有被驳回的素材", "审批人驳回时会写明原因，修改后可重新提交。"),
+    )
+
+
+async def _ending(session: AsyncSession, now: datetime) -> Panel:
+    wanted = shelf.Wanted(state="expiring")
+    found = await shelf.shelf(session, wanted, ALL_MATERIAL, now)
+    rows = [
+        [
+            Cell(r.version.title, f"/content/{r.material.id}"),
+            Cell(r.material.kind.label, style="nowrap"),
+            Cell(r.author, style="nowrap"),
+            Cell(when((r.live or r.version).valid_until, "%Y-%m-%d"), style="nowrap"),
+        ]
+        for r in found.rows[:SHOWN]
+    ]
+    return Panel(
+        "30 天内到期的素材",
+        "到期自动下线，需续用的请提前修订送审",
+        "/content?state=expiring",
+        [("素材", ""), ("类型", ""), ("作者", ""), ("有效期至", "")],
+        rows,
+        ("近期没有素材到期", "有效期在 30 天以内的素材会提前列在这里。"),
+    )
+
+
+async def _gaps(session: AsyncSession) -> Panel:
+    rows = [
+        [
+            Cell(gap.question),
+            Cell(count(gap.times), style="num"),
+            Cell(when(gap.newest, "%m-%d %H:%M"), style="nowrap"),
+        ]
+        for gap in await gaps(session, SHOWN)
+    ]
+    return Panel(
+        "客户常问、库里没有的",
+        "按提问次数排列，问题已脱敏",
+        "/knowledge",
+        [("客户的问题", ""), ("提问次数", "num"), ("最近一次", "")],
+        rows,
+        ("没有内容缺口", "客户的问题都能在素材库里找到依据。"),
+    )
+
+
+async def _blocked(session: AsyncSession, who: Signed) -> Panel:
+    query = _suggestions(who, SuggestionState.BLOCKED)
+    rows = [
+        [
+            Cell(when(s.created_at, "%m-%d %H:%M"), style="nowrap"),
+            Cell(name, f"/customers/{s.customer_id}", style="nowrap"),
+            Cell(rm, style="nowrap"),
+            Cell(s.question, f"/suggestions/{s.id}", style="clip"),
+            Cell(_why(s), style="clip"),
+        ]
+        for s, name, rm in await session.execute(query)
+    ]
+    headings = ["时间", "客户", "客户经理", "问题（已脱敏）", "拦截原因"]
+    return Panel(
+        "最近被合规拦截的推荐",
+        "没有发给客户，可回放当时的依据",
+        "/suggestions?state=blocked",
+        [(heading, "") for heading in headings],
+        rows,
+        ("没有被拦截的推荐", "推荐内容触碰合规规则时不会展示给客户经理，并记录在这里。"),
+    )
+
+
+def _why(suggestion: Suggestion) -> str:
+    findings = suggestion.verdict.get("findings", [])
+    return "；".join(dict.fromkeys(str(f.get("reason", "")) for f in findings)) or "—"
+
+
+async def _sops(session: AsyncSession, who: Signed) -> Panel:
+    rows = [
+        [
+            Cell(line.sop.name, f"/sops/{line.sop.id}"),
+            Cell(line.sop.state.label, tone="green" if line.sop.state.value == "running" else ""),
+            Cell(line.sop.trigger.label),
+            Cell(count(line.enrolled), f"/sops/{line.sop.id}#enrolments", style="num"),
+            Cell(count(line.delivered), f"/touches?sop={line.sop.id}&state=delivered", style="num"),
+        ]
+        for line in (await records.sop_lines(session, who))[:SHOWN]
+    ]
+    return Panel(
+        "SOP 运行情况",
+        "累计入组与送达",
+        "/sops",
+        [("SOP", ""), ("状态", ""), ("触发方式", ""), ("入组", "num"), ("已送达", "num")],
+        rows,
+        ("还没有 SOP", "新建并启动 SOP 后，符合条件的客户会自动入组。"),
+    )
+
+
+async def _audited(session: AsyncSession) -> Panel:
+    names = await system.actor_names(session)
+    rows = [
+        [
+            Cell(when(line.entry.at, "%m-%d %H:%M"), style="nowrap"),
+            Cell(line.actor, style="nowrap"),
+            Cell(line.action, style="nowrap"),
+            Cell(f"{line.subject} {line.short_id}", line.href, style="nowrap"),
+            Cell("；".join(f"{k} {v}" for k, v in line.details) or "—", style="clip"),
+        ]
+        for line in await system.audit_lines(session, names, limit=SHOWN)
+    ]
+    headings = ["时间", "操作人", "操作", "对象", "明细"]
+    return Panel(
+        "最近的操作",
+        "与业务同一事务写入，不可修改",
+        "/system/audit",
+        [(heading, "") for heading in headings],
+        rows,
+        ("还没有操作记录", "审批、下线、发送、登录都会留痕。"),
+    )
+
+
+async def _quarantine(session: AsyncSession) -> Panel:
+    query = (
+        select(InboundEvent)
+        .where(InboundEvent.state == InboundState.QUARANTINED)
+        .order_by(col(InboundEvent.id).desc())
+        .limit(SHOWN)
+    )
+    rows = [
+        [
+            Cell(str(event.id), style="num"),
+            Cell(when(event.received_at, "%m-%d %H:%M"), style="nowrap"),
+            Cell(str(event.attempts), style="num"),
+            Cell(system.outcome_label(event.outcome), style="clip"),
+        ]
+        for event in (await session.execute(query)).scalars()
+    ]
+    return Panel(
+        "隔离中的回调",
+        "排除原因后可以重放",
+        "/system/inbound?state=quarantined",
+        [("编号", "num"), ("收到时间", ""), ("尝试", "num"), ("失败原因", "")],
+        rows,
+        ("隔离区是空的", "三次处理失败的回调会停在隔离区，不影响其他事件。"),
+    )
+
+
+async def _certificates(session: AsyncSession, today: date) -> Panel:
+    query = (
+        select(Staff)
+        .where(
+            col(Staff.enabled).is_(True),
+            col(Staff.certified_until).is_not(None),
+            col(Staff.certified_until) <= today + CERTIFICATES_ENDING,
+        )
+        .order_by(col(Staff.certified_until), col(Staff.name))
+        .limit(SHOWN)
+    )
+    rows = [
+        [
+            Cell(person.name, style="nowrap"),
+            Cell(person.title or "—", style="nowrap"),
+            Cell(str(person.certified_until), style="nowrap"),
+        ]
+        for person in (await session.execute(query)).scalars()
+    ]
+    return Panel(
+        "从业资格即将到期的员工",
+        "请提前安排续期",
+        "/system/staff",
+        [("姓名", ""), ("职务", ""), ("有效期至", "")],
+        rows,
+        ("120 天内没有资格到期", "临近到期的员工会提前列在这里。"),
+    )
