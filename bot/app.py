@@ -76,12 +76,15 @@ async def open_parts(
         await stack.enter_async_context(bells.running())
         await stack.enter_async_context(door.running())
         encoder = await asyncio.to_thread(load_encoder, settings.encoder)
+        words = writer(settings)
+        if isinstance(words, OpenAIWriter):
+            stack.push_async_callback(words.close)
         yield Parts(
             sessions=open_sessions(engine),
             wecom=wecom_client(settings, http),
             archive=archive_client(settings, http),
             index=LibraryIndex(encoder, settings.home / "index"),
-            writer=writer(settings),
+            writer=words,
             files=LocalFileStore(settings.home / "files"),
             inbox=door,
             bells=bells,

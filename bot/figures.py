@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, func
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,6 +26,23 @@ from scheduler.models import Touch, TouchState
 MONTH = timedelta(days=30)
 SENT = (SuggestionState.SENT, SuggestionState.EDITED)
 ALL_MATERIAL = shelf.Reader(only_live=False, branch_id=None)
+MATERIAL = (
+    (
+        "approved",
+        "已上线素材",
+        "可被检索和引用",
+        (Role.EDITOR, Role.APPROVER, Role.HQ, Role.BRANCH_MANAGER),
+    ),
+    ("submitted", "审批中", "等待审批人处理", (Role.EDITOR,)),
+    ("rejected", "被驳回", "修改后可重新提交", (Role.EDITOR, Role.APPROVER)),
+    (
+        "expiring",
+        "30 天内到期",
+        "到期后自动下线",
+        (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE),
+    ),
+)
+ACTS = (Role.RM, Role.BRANCH_MANAGER, Role.HQ)
 OVERSEES = (Role.RM, Role.BRANCH_MANAGER, Role.HQ, Role.COMPLIANCE, Role.AUDITOR)
 
 
@@ -43,24 +61,26 @@ async def of(session: AsyncSession, who: Signed, now: datetime) -> list[Number]:
     numbers: list[Number] = []
     if who.may(*REVIEWERS):
         numbers += await _reviewing(session, who, now)
-    if who.may(Role.EDITOR, Role.APPROVER):
-        numbers += await _writing(session, who, now)
-    if who.may(Role.COMPLIANCE, Role.AUDITOR):
+    if who.may(*ACTS):
+        numbers += await _waiting(session, who)
+    if who.may(Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR):
         numbers.append(await _blocked(session, who, now))
     if who.may(*OVERSEES):
         numbers += await _customers(session, who, now)
     if who.may(Role.HQ, Role.COMPLIANCE, Role.BRANCH_MANAGER, Role.AUDITOR):
         numbers += await _results(session, who, now)
+    numbers += await _material(session, who, now)
     if who.may(Role.AUDITOR):
         numbers.append(await _audited(session, now))
+    if who.may(Role.ADMIN, Role.AUDITOR):
+        numbers += await _callbacks(session, who)
     if who.may(Role.ADMIN):
-        numbers += await _callbacks(session)
         numbers.append(await _staff(session))
     return list({number.label: number for number in numbers}.values())
 
 
-async def _count(session: AsyncSession, column: object, *conditions: ColumnElement[bool]) -> int:
-    query = select(func.count(col(column))).where(*conditions)
+async def _count(session: AsyncSession, column: Any, *conditions: ColumnElement[bool]) -> int:
+    query = select(func.count(column)).where(*conditions)
     return int((await session.execute(query)).scalar_one())
 
 
@@ -71,16 +91,10 @@ async def _reviewing(session: AsyncSession, who: Signed, now: datetime) -> list[
     return [Number("待我审批", count(len(tasks)), note, "/review")]
 
 
-async def _writing(session: AsyncSession, who: Signed, now: datetime) -> list[Number]:
-    cards = [
-        ("approved", "已上线素材", "可被检索和引用"),
-        ("submitted", "审批中", "等待审批人处理"),
-        ("rejected", "被驳回", "修改后可重新提交"),
-        ("expiring", "30 天内到期", "到期后自动下线"),
-    ]
+async def _material(session: AsyncSession, who: Signed, now: datetime) -> list[Number]:
     numbers = []
-    for state, label, note in cards:
-        if state == "submitted" and who.may(*REVIEWERS):
+    for state, label, note, roles in MATERIAL:
+        if not who.may(*roles):
             continue
         found = await shelf.shelf(session, shelf.Wanted(state=state), ALL_MATERIAL, now)
         numbers.append(Number(label, count(found.total), note, f"/content?state={state}"))
@@ -105,17 +119,8 @@ async def _customers(session: AsyncSession, who: Signed, now: datetime) -> list[
     of_mine = col(Suggestion.customer_id).in_(mine)
     lately = col(Suggestion.created_at) >= now - MONTH
     customers = await _count(session, Customer.id, visible(who))
-    waiting = await _count(
-        session, Suggestion.id, of_mine, col(Suggestion.state) == SuggestionState.OFFERED
-    )
     sent = await _count(session, Suggestion.id, of_mine, lately, col(Suggestion.state).in_(SENT))
     made = await _count(session, Suggestion.id, of_mine, lately)
-    handed = await _count(
-        session,
-        Touch.id,
-        col(Touch.customer_id).in_(mine),
-        col(Touch.state) == TouchState.HANDED,
-    )
     new = await _count(
         session,
         Follow.id,
@@ -126,13 +131,31 @@ async def _customers(session: AsyncSession, who: Signed, now: datetime) -> list[
     adopted = percent(sent / made, 0) if made else "—"
     return [
         Number("客户", count(customers), f"近 7 天新增 {count(new)} 位", "/customers"),
-        Number("待处理推荐", count(waiting), "客户在等回复", "/suggestions?state=offered"),
         Number(
             "近 30 天采用率",
             adopted,
             f"{count(made)} 条推荐，采用 {count(sent)} 条",
             "/suggestions?days=30",
         ),
+    ]
+
+
+async def _waiting(session: AsyncSession, who: Signed) -> list[Number]:
+    mine = select(Customer.id).where(visible(who))
+    offered = await _count(
+        session,
+        Suggestion.id,
+        col(Suggestion.customer_id).in_(mine),
+        col(Suggestion.state) == SuggestionState.OFFERED,
+    )
+    handed = await _count(
+        session,
+        Touch.id,
+        col(Touch.customer_id).in_(mine),
+        col(Touch.state) == TouchState.HANDED,
+    )
+    return [
+        Number("待处理推荐", count(offered), "客户在等回复", "/suggestions?state=offered"),
         Number("待确认触达", count(handed), "在“群发助手”中确认后发出", "/touches?state=handed"),
     ]
 
@@ -179,7 +202,7 @@ async def _audited(session: AsyncSession, now: datetime) -> Number:
     return Number("操作日志", count(ever), f"今天新增 {count(new)} 条", "/system/audit")
 
 
-async def _callbacks(session: AsyncSession) -> list[Number]:
+async def _callbacks(session: AsyncSession, who: Signed) -> list[Number]:
     cards = [
         (InboundState.NEW, "待处理回调", "企业微信推送的事件"),
         (InboundState.QUARANTINED, "已隔离回调", "三次处理失败，可重放"),
@@ -187,6 +210,8 @@ async def _callbacks(session: AsyncSession) -> list[Number]:
     ]
     numbers = []
     for state, label, note in cards:
+        if state is InboundState.DONE and not who.may(Role.ADMIN):
+            continue
         found = await _count(session, InboundEvent.id, col(InboundEvent.state) == state)
         numbers.append(Number(label, count(found), note, f"/system/inbound?state={state.value}"))
     return numbers

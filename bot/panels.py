@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from urllib.parse import urlencode
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 from sqlmodel.sql.expression import Select
 
 from bank.calendar import local_day
-from bank.models import Role, Staff
+from bank.models import AuditEntry, Role, Staff
 from bot import system
 from bot.models import InboundEvent, InboundState
 from content import shelf
@@ -56,13 +57,13 @@ async def of(session: AsyncSession, who: Signed, now: datetime) -> list[Panel]:
     if who.may(*REVIEWERS):
         panels.append(await _reviews(session, who, now))
     if who.may(Role.EDITOR):
-        panels += [await _returned(session, now), await _gaps(session)]
+        panels += [await _returned(session, now), await _gaps(session, writes=True)]
     if who.may(Role.EDITOR, Role.APPROVER):
         panels.append(await _ending(session, now))
     if who.may(Role.COMPLIANCE):
         panels.append(await _blocked(session, who))
     if who.may(Role.HQ):
-        panels += [await _sops(session, who), await _gaps(session)]
+        panels += [await _sops(session, who), await _gaps(session, writes=who.may(Role.EDITOR))]
     if who.may(Role.AUDITOR):
         panels.append(await _audited(session))
     if who.may(Role.ADMIN):
@@ -192,10 +193,10 @@ async def _ending(session: AsyncSession, now: datetime) -> Panel:
     )
 
 
-async def _gaps(session: AsyncSession) -> Panel:
+async def _gaps(session: AsyncSession, *, writes: bool) -> Panel:
     rows = [
         [
-            Cell(gap.question),
+            Cell(gap.question, f"/content/new?{urlencode({'question': gap.question})}" * writes),
             Cell(count(gap.times), style="num"),
             Cell(when(gap.newest, "%m-%d %H:%M"), style="nowrap"),
         ]
@@ -203,7 +204,7 @@ async def _gaps(session: AsyncSession) -> Panel:
     ]
     return Panel(
         "客户常问、库里没有的",
-        "按提问次数排列，问题已脱敏",
+        "点问题即可补一份素材" if writes else "按提问次数排列，问题已脱敏",
         "/knowledge",
         [("客户的问题", ""), ("提问次数", "num"), ("最近一次", "")],
         rows,
@@ -262,6 +263,7 @@ async def _sops(session: AsyncSession, who: Signed) -> Panel:
 
 async def _audited(session: AsyncSession) -> Panel:
     names = await system.actor_names(session)
+    business = col(AuditEntry.action) != "desk:staff:signin"
     rows = [
         [
             Cell(when(line.entry.at, "%m-%d %H:%M"), style="nowrap"),
@@ -270,12 +272,12 @@ async def _audited(session: AsyncSession) -> Panel:
             Cell(f"{line.subject} {line.short_id}", line.href, style="nowrap"),
             Cell("；".join(f"{k} {v}" for k, v in line.details) or "—", style="clip"),
         ]
-        for line in await system.audit_lines(session, names, limit=SHOWN)
+        for line in await system.audit_lines(session, names, [business], SHOWN)
     ]
     headings = ["时间", "操作人", "操作", "对象", "明细"]
     return Panel(
         "最近的操作",
-        "与业务同一事务写入，不可修改",
+        "不含登录；与业务同一事务写入，不可修改",
         "/system/audit",
         [(heading, "") for heading in headings],
         rows,

@@ -80,7 +80,7 @@ class SuggestTab:
     suggestions: list[Suggestion]
     last_question: Message | None
     marketing_left: int  # marketing touches this customer may still get this month
-    usable: dict[UUID, library.LibraryDocument]  # version → material that may be sent right now
+    usable: dict[UUID, library.LibraryDocument]  # suggestion that may be sent now → its material
     reject_reasons: tuple[str, ...] = REJECT_REASONS
 
 
@@ -156,12 +156,14 @@ async def _config(request: web.Request, address: str) -> str:
 
 
 async def chat_of(request: web.Request, tab: str = "suggest") -> Chat | None:
-    """The chat named in the address, if its customer is this RM's own."""
+    """The chat named in the address, if its customer is this RM's own, whatever else they see."""
     session, now = session_of(request), now_of(request)
     customer = await book.find_contact(session, signed(request), request.match_info["contact"])
     if customer is None:
         return None
     follow = await book.active_follow(session, signed(request).id, customer.id)
+    if follow is None:
+        return None
     return Chat(customer, follow, await book.facts_of(session, customer, now), tab)
 
 
@@ -209,17 +211,22 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
 async def _usable(
     session: AsyncSession, shown: list[Suggestion], chat: Chat, now: datetime
 ) -> dict[UUID, library.LibraryDocument]:
-    """The material behind these suggestions that this customer may get at this moment."""
+    """The suggestions all of whose sources this customer may get now, each with its first one."""
     offered = [s for s in shown if s.state is SuggestionState.OFFERED]
     live = await library.only_live(
         session,
-        {s.version_id for s in offered if s.version_id},
+        {version for s in offered for version in suggestions.cited_versions(s)},
         now=now,
         channel=Channel.SINGLE_CHAT.value,
         branch_id=chat.facts.branch_id,
         risk_ceiling=chat.facts.risk_ceiling,
     )
-    return {d.version_id: d for d in await library.documents(session, live)}
+    documents = {d.version_id: d for d in await library.documents(session, live)}
+    return {
+        s.id: documents[s.version_id]
+        for s in offered
+        if s.version_id is not None and suggestions.cited_versions(s) <= live
+    }
 
 
 def _worth_showing(newest: list[Suggestion]) -> list[Suggestion]:

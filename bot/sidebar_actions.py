@@ -18,8 +18,6 @@ from knowledge.writer import WRITER
 
 routes = web.RouteTableDef()
 
-LONGEST_QUESTION = 1000
-
 
 @routes.post("/sidebar/{contact}/ask")
 @SIDEBAR
@@ -28,7 +26,7 @@ async def ask(request: web.Request) -> web.Response:
     chat = await chat_of(request)
     if chat is None:
         return not_yours(request)
-    text = str((await request.post()).get("question", "")).strip()[:LONGEST_QUESTION]
+    text = str((await request.post()).get("question", "")).strip()
     if not text:
         return _says(["请先输入客户的问题。"])
     await _suggest(request, Question(f"typed:{uuid4()}", text, signed(request).id), chat)
@@ -43,8 +41,8 @@ async def pick(request: web.Request) -> web.Response:
     if chat is None:
         return not_yours(request)
     form = await request.post()
-    who, version_id = signed(request).id, UUID(str(form.get("version", "")))
-    question = Question(f"picked:{uuid4()}", str(form.get("q", ""))[:LONGEST_QUESTION], who)
+    who, version_id = signed(request).id, _uuid(str(form.get("version", "")))
+    question = Question(f"picked:{uuid4()}", str(form.get("q", "")), who)
     generation = request.app[LIBRARY_INDEX].hybrid.generation
     made = await suggestions.pick(
         session_of(request), version_id, question, chat.facts, now_of(request), generation
@@ -59,9 +57,10 @@ async def pick(request: web.Request) -> web.Response:
 async def clear(request: web.Request) -> web.Response:
     """The last check before the tap reaches the customer; answers the exact text to send."""
     suggestion, chat = await _own(request)
-    text = str((await request.post()).get("text", ""))
+    form = await request.post()
+    text, opened_page = str(form.get("text", "")), str(form.get("page", ""))[:64]
     outcome = await suggestions.clear(
-        session_of(request), suggestion, text, chat.facts, now_of(request)
+        session_of(request), suggestion, text, chat.facts, now_of(request), opened_page
     )
     if isinstance(outcome, Cleared):
         return web.json_response({"text": outcome.text})
@@ -118,19 +117,25 @@ async def _suggest(request: web.Request, question: Question, chat: Chat) -> None
 async def _own(request: web.Request) -> tuple[Suggestion, Chat]:
     """The suggestion, if it was made for this RM and the customer is still theirs; else 404."""
     session, who, now = session_of(request), signed(request), now_of(request)
-    try:
-        wanted = UUID(request.match_info["id"])
-    except ValueError:
-        raise web.HTTPNotFound from None
+    wanted = _uuid(request.match_info["id"])
     query = select(Suggestion).where(Suggestion.id == wanted, Suggestion.staff_id == who.id)
     suggestion = (await session.execute(query.with_for_update())).scalar_one_or_none()
     customer = await _customer(request, suggestion)
     if suggestion is None or customer is None:
         raise web.HTTPNotFound
     follow = await book.active_follow(session, who.id, customer.id)
+    if follow is None:
+        raise web.HTTPNotFound
     return suggestion, Chat(
         customer, follow, await book.facts_of(session, customer, now), "suggest"
     )
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise web.HTTPNotFound from None
 
 
 async def _customer(request: web.Request, suggestion: Suggestion | None) -> Customer | None:

@@ -131,7 +131,7 @@ def nav_chart(series: list[tuple[date, Decimal]]) -> dict[str, Any]:
     """Values over days; no return is computed, so nothing here can be read as a promise."""
     return {
         "xAxis": {"type": "category", "data": [on.isoformat() for on, _ in series]},
-        "yAxis": {"type": "value", "scale": True},
+        "yAxis": {"type": "value", "name": "单位净值", "scale": True},
         "series": [
             {"name": "单位净值", "type": "line", "data": [float(value) for _, value in series]}
         ],

@@ -69,8 +69,9 @@ class FileTextPart:
 @routes.get("/content/new")
 @allow(Role.EDITOR)
 async def new_form(request: web.Request) -> web.Response:
-    """An empty form."""
-    return await _form(request, EMPTY, {})
+    """An empty form; a question nobody could answer yet comes along as its first example."""
+    asked = request.query.get("question", "").strip()[:200]
+    return await _form(request, replace(EMPTY, questions=(asked,) if asked else ()), {})
 
 
 @routes.post("/content/new")

@@ -1,6 +1,7 @@
 """推荐回复 and 索引与匹配: what was suggested and why, and what can be found."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
@@ -230,7 +231,8 @@ async def index_page(request: web.Request) -> web.Response:
     """How far the index is, what it could not answer, and what it finds for a sentence."""
     session, index = session_of(request), request.app[LIBRARY_INDEX]
     text = request.query.get("q", "").strip()[:500]
-    risk = int(request.query.get("risk", "5")) if request.query.get("risk", "5").isdigit() else 5
+    wanted = request.query.get("risk", "")
+    risk = int(wanted) if re.fullmatch("[0-5]", wanted) else 5
     found, hits = await _try(request, text, risk) if text else (None, [])
     context = IndexPage(
         seq=index.seq,

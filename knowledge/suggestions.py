@@ -5,13 +5,16 @@ candidates, what each filter did, scores, draft, findings and what the RM did wi
 """
 
 import asyncio
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -19,6 +22,7 @@ from attribution import touchpoints
 from attribution.models import TouchpointKind
 from bank import audit
 from bank.database import ring
+from bank.metrics import SUGGESTIONS
 from compliance import citations, disclosures
 from compliance.guard import checked
 from compliance.masking import mask
@@ -30,7 +34,7 @@ from knowledge.hybrid import Audience, Hit
 from knowledge.indexing import LibraryIndex
 from knowledge.matching import Candidate, Match, rank
 from knowledge.models import Suggestion, SuggestionState
-from knowledge.writer import Draft, Source, Writer, quote
+from knowledge.writer import QUOTING, Draft, Source, Writer, quote
 from wecom.channels import Channel
 
 log = structlog.get_logger("knowledge")
@@ -39,6 +43,15 @@ BELL = "suggestion"
 CANDIDATES = 8
 SOURCES = 3
 OPEN = (SuggestionState.OFFERED, SuggestionState.NO_MATCH, SuggestionState.BLOCKED)
+SENDABLE = (SuggestionState.OFFERED, SuggestionState.WITHDRAWN)
+# Characters of a question or a reply, and wordings by a model for one RM (L-07).
+LONGEST = 4000
+TOO_LONG = f"回复不能超过 {LONGEST:,} 字，请删减后再发送。"
+WORDINGS_A_MINUTE = 8
+# How long a cleared text may be on its way through the bridge; longer, and it was not sent.
+SENDING = timedelta(seconds=30)
+# Unicode's categories of characters that leave no ink of their own.
+INVISIBLE = frozenset({"Cc", "Cf", "Mn", "Me"})
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,7 @@ async def suggest(
     now: datetime,
 ) -> Suggestion:
     """Find, word, check and store a reply to a question; what cannot be said is stored too."""
-    masked = mask(question.text).text
+    masked = masked_question(question.text)
     audience = Audience(now, question.channel.value, facts.branch_id, facts.risk_ceiling)
     found = await asyncio.to_thread(index.hybrid.search, masked, audience, CANDIDATES)
     live, documents = await _still_live(session, found.hits, audience)
@@ -92,11 +105,24 @@ async def suggest(
         await _word(session, suggestion, masked, matches, documents, writer)
     session.add(suggestion)
     await session.flush()
+    SUGGESTIONS.labels(suggestion.state.value).inc()
     await ring(session, BELL, f"{facts.customer_id}:{question.staff_id}")
     log.info(
         "suggested", suggestion=str(suggestion.id), state=suggestion.state.value, tier=found.tier
     )
     return suggestion
+
+
+# A number cut in two by the cap would no longer be known as one, so its beginning goes too.
+CUT_NUMBER = re.compile(r"[\dXx零〇一二三四五六七八九幺\s.\-—–·_]+$")
+
+
+def masked_question(text: str) -> str:
+    """A question as it may be searched for, stored and shown to a model: short enough, masked."""
+    text = as_seen(text[: 2 * LONGEST])
+    if len(text) > LONGEST:
+        text = CUT_NUMBER.sub("", text[:LONGEST])
+    return mask(text).text
 
 
 async def _still_live(
@@ -220,19 +246,45 @@ async def _word(
 ) -> None:
     """Draft from the best passages; a draft the rules refuse gives way to the quoted passage."""
     sources = [source_of(m.candidate, documents[m.candidate.version_id]) for m in matches[:SOURCES]]
-    draft = await writer.draft(question, sources)
+    worded = await _may_word(session, suggestion)
+    draft = await writer.draft(question, sources) if worded else quote(sources)
     verdict, reasons = judge(draft)
-    if reasons and draft.writer != "quoting":
+    if draft.writer != QUOTING and (reasons or await _strays(session, draft)):
+        log.warning("draft_refused", writer=draft.writer, rules=len(reasons))
         draft = quote(sources)
         verdict, reasons = judge(draft)
     best = documents[draft.sentences[0].source.version_id]
-    suggestion.draft = await with_reminder(session, draft.text, best)
+    cited = {sentence.source.material_id for sentence in draft.sentences}
+    suggestion.draft = await with_reminder(session, draft.text, cited)
     suggestion.citations = [_citation(s.text, s.source) for s in draft.sentences]
     suggestion.verdict = _stored(verdict)
     suggestion.writer = draft.writer
     suggestion.version_id = best.version_id
     suggestion.reasons = [*matches[0].reasons, *reasons]
     suggestion.state = SuggestionState.BLOCKED if reasons else SuggestionState.OFFERED
+
+
+async def _may_word(session: AsyncSession, suggestion: Suggestion) -> bool:
+    """Whether a model may still word for this RM in this minute (L-07); beyond, we quote."""
+    lately = select(func.count(col(Suggestion.id))).where(
+        Suggestion.staff_id == suggestion.staff_id,
+        col(Suggestion.created_at) > suggestion.created_at - timedelta(minutes=1),
+    )
+    return (await session.execute(lately)).scalar_one() < WORDINGS_A_MINUTE
+
+
+async def _strays(session: AsyncSession, draft: Draft) -> bool:
+    """Whether a model's sentence says more than its own passage, or names another product."""
+    named = await products.named_in(session, draft.text)
+    return any(
+        not citations.stays_within(sentence.text, sentence.source.text)
+        or any(
+            name in sentence.text and name not in f"{sentence.source.title}{sentence.source.text}"
+            for product in named
+            for name in (product.name, product.code)
+        )
+        for sentence in draft.sentences
+    )
 
 
 def source_of(candidate: Candidate, document: library.LibraryDocument) -> Source:
@@ -254,20 +306,30 @@ def _source(document: library.LibraryDocument, passage: library.PassageText) -> 
 
 
 def judge(draft: Draft) -> tuple[Verdict, tuple[str, ...]]:
-    """What the rules say of a draft: wording, and every number found in a cited passage."""
+    """What the rules say of a draft: wording, and every number found in the passage it cites."""
     verdict = checked(draft.text, Speaker.RM)
     reasons = _blocked_by(verdict)
     cited = [sentence.source.text for sentence in draft.sentences]
     if not cited:
         reasons.append("没有引用任何已审批段落")
-    for start, end in citations.untraceable_numbers(draft.text, cited):
-        reasons.append(f"数字“{draft.text[start:end]}”在引用段落中找不到出处")
-    return verdict, tuple(reasons)
+    pairs = [(sentence.text, [sentence.source.text]) for sentence in draft.sentences]
+    for text, sources in [(draft.text, cited), *pairs]:
+        for start, end in citations.untraceable_numbers(text, sources):
+            reasons.append(f"数字“{text[start:end]}”在引用段落中找不到出处")
+    return verdict, tuple(dict.fromkeys(reasons))
 
 
-async def with_reminder(session: AsyncSession, text: str, document: library.LibraryDocument) -> str:
-    """The text with the statutory reminder of the products it speaks of (C-17)."""
-    return disclosures.append(text, await products.of_material(session, document.material_id))
+async def with_reminder(session: AsyncSession, text: str, material_ids: Collection[UUID]) -> str:
+    """The text with the statutory reminders of the products these materials speak of (C-17)."""
+    about = await products.of_materials(session, material_ids)
+    every = {product.id: product for found in about.values() for product in found}
+    return disclosures.append(text, list(every.values()))
+
+
+def cited_versions(suggestion: Suggestion) -> set[UUID]:
+    """Every version the suggestion is made of; all of them must be live for it to be sent."""
+    cited = {UUID(citation["version_id"]) for citation in suggestion.citations}
+    return cited | ({suggestion.version_id} if suggestion.version_id else set())
 
 
 def _blocked_by(verdict: Verdict) -> list[str]:
@@ -302,38 +364,73 @@ async def clear(
     text: str,
     facts: CustomerFacts,
     now: datetime,
+    opened_page: str = "",
 ) -> Cleared | Refused:
-    """May the RM send this text now? Liveness, suitability and wording are asked again."""
+    """May the RM send this text now? Liveness, suitability and wording are asked again.
+
+    The suggestion must be locked by the caller. What was cleared for one open page is not cleared
+    for another one while the first may be sending it; the same page may try again.
+    """
     if suggestion.state is not SuggestionState.OFFERED or suggestion.version_id is None:
         return Refused((f"这条推荐当前状态为“{suggestion.state.label}”，不能发送。",))
+    if _on_its_way(suggestion, opened_page, now):
+        return Refused(("这条回复刚刚已在另一个页面提交发送，请先查看聊天窗口，避免重复发送。",))
+    cited = cited_versions(suggestion)
     live = await library.only_live(
         session,
-        [suggestion.version_id],
+        cited,
         now=now,
         channel=suggestion.channel,
         branch_id=facts.branch_id,
         risk_ceiling=facts.risk_ceiling,
     )
-    if not live:
+    if live < cited:
         suggestion.state, suggestion.decided_at = SuggestionState.WITHDRAWN, now
+        SUGGESTIONS.labels(suggestion.state.value).inc()
         await ring(session, BELL, f"{suggestion.customer_id}:{suggestion.staff_id}")
         return Refused(("引用的素材已下线、过期或不再适合该客户，请换一条。",))
-    [document] = await library.documents(session, [suggestion.version_id])
-    text = await with_reminder(session, text.strip(), document)
-    reasons = _objections(text, suggestion, document)
+    if len(text) > 2 * LONGEST:
+        return Refused((TOO_LONG,))
+    documents = await library.documents(session, cited)
+    text = as_seen(text)
+    reasons = _objections(text, suggestion, documents)
     if reasons:
         return Refused(tuple(reasons))
-    suggestion.sent_text = text
+    text = await with_reminder(session, text, {document.material_id for document in documents})
+    suggestion.sent_text, suggestion.cleared_at, suggestion.cleared_in = text, now, opened_page
     return Cleared(text)
 
 
-def _objections(text: str, suggestion: Suggestion, document: library.LibraryDocument) -> list[str]:
-    """What stands against an edited text; the untouched draft has been judged already."""
+def _on_its_way(suggestion: Suggestion, opened_page: str, now: datetime) -> bool:
+    if suggestion.cleared_at is None or now - suggestion.cleared_at > SENDING:
+        return False
+    return not opened_page or opened_page != suggestion.cleared_in
+
+
+def as_seen(text: str) -> str:
+    """The text without what no reader sees but a rule may trip over: no mark that hides, turns
+    around or strikes through a reminder, and no screenful of blank lines before it (C-17)."""
+    kept = "".join(char for char in unicodedata.normalize("NFC", text) if _is_seen(char))
+    lines = "\n".join(line.rstrip() for line in kept.split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", lines).strip()
+
+
+def _is_seen(char: str) -> bool:
+    # Emoji need the variation selector and the keycap.
+    return char in "\n\ufe0f\u20e3" or unicodedata.category(char) not in INVISIBLE
+
+
+def _objections(
+    text: str, suggestion: Suggestion, documents: Sequence[library.LibraryDocument]
+) -> list[str]:
+    """What stands against a text the RM may have edited."""
     if not text:
         return ["回复内容不能为空。"]
+    if len(text) > LONGEST:
+        return [TOO_LONG]
     reasons = _blocked_by(checked(text, Speaker.RM))
     known = [c["passage"] for c in suggestion.citations] + [suggestion.draft]
-    known += [passage.text for passage in document.passages]
+    known += [passage.text for document in documents for passage in document.passages]
     for start, end in citations.untraceable_numbers(text, known):
         reasons.append(f"数字“{text[start:end]}”在引用素材中找不到出处，请删除或改回原文。")
     return reasons
@@ -342,12 +439,17 @@ def _objections(text: str, suggestion: Suggestion, document: library.LibraryDocu
 async def mark_sent(
     session: AsyncSession, suggestion: Suggestion, *, by: str, now: datetime
 ) -> None:
-    """The RM sent it: the customer has really seen this content."""
-    if suggestion.state is not SuggestionState.OFFERED or not suggestion.sent_text:
+    """The RM sent it: the customer has really seen this content.
+
+    Nothing happens without a clearance before it, or the second time. A source withdrawn between
+    clearance and this word does not unsay what the customer saw.
+    """
+    if suggestion.state not in SENDABLE or not suggestion.sent_text:
         return
-    edited = suggestion.sent_text != suggestion.draft
+    edited = suggestion.sent_text != as_seen(suggestion.draft)
     suggestion.state = SuggestionState.EDITED if edited else SuggestionState.SENT
     suggestion.decided_at = now
+    SUGGESTIONS.labels(suggestion.state.value).inc()
     await touchpoints.record(
         session,
         touchpoints.Seen(
@@ -375,6 +477,7 @@ async def reject(
         return Refused(("请选择不合适的原因。",))
     suggestion.state, suggestion.decided_at = SuggestionState.REJECTED, now
     suggestion.reject_reason = reason.strip()
+    SUGGESTIONS.labels(suggestion.state.value).inc()
     audit.record(
         session, "knowledge:suggestion:reject", suggestion.id, by=by, now=now, reason=reason
     )
@@ -389,7 +492,7 @@ async def recognise_sent(
     query = select(Suggestion).where(
         Suggestion.staff_id == staff_id,
         Suggestion.customer_id == customer_id,
-        Suggestion.state == SuggestionState.OFFERED,
+        col(Suggestion.state).in_(SENDABLE),
         Suggestion.sent_text == text,
     )
     for suggestion in (await session.execute(query.with_for_update())).scalars():
@@ -418,7 +521,7 @@ async def find(
 ) -> list[library.LibraryDocument]:
     """Live material for a search box, best first, under the same filters as suggestions."""
     audience = Audience(now, channel.value, facts.branch_id, facts.risk_ceiling)
-    found = await asyncio.to_thread(index.hybrid.search, mask(query).text, audience, limit)
+    found = await asyncio.to_thread(index.hybrid.search, masked_question(query), audience, limit)
     live, documents = await _still_live(session, found.hits, audience)
     return [documents[_version(hit)] for hit in live]
 
@@ -445,9 +548,10 @@ async def pick(
         return Refused(("这份素材已下线、过期或不适合该客户。",))
     [document] = await library.documents(session, [version_id])
     suggestion = _quoted(question, facts, document, now, generation)
-    suggestion.draft = await with_reminder(session, suggestion.draft, document)
+    suggestion.draft = await with_reminder(session, suggestion.draft, [document.material_id])
     session.add(suggestion)
     await session.flush()
+    SUGGESTIONS.labels(suggestion.state.value).inc()
     await ring(session, BELL, f"{facts.customer_id}:{question.staff_id}")
     return suggestion
 
@@ -466,7 +570,7 @@ def _quoted(
         customer_id=facts.customer_id,
         staff_id=question.staff_id,
         channel=question.channel.value,
-        question=question.text,
+        question=masked_question(question.text),
         created_at=now,
         state=SuggestionState.BLOCKED if reasons else SuggestionState.OFFERED,
         tier="picked",

@@ -14,12 +14,13 @@ from uuid import UUID
 
 import structlog
 from aiohttp import web
-from openai import AsyncOpenAI, OpenAIError
+from openai import AsyncOpenAI
 
 log = structlog.get_logger("knowledge")
 
 PATIENCE_SECONDS = 4.0
 MOST_SENTENCES = 8
+LONGEST_ANSWER = 4000
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,13 @@ def sentences_of(text: str) -> list[str]:
     return [part for part in SENTENCE_END.split(text.strip()) if part.strip()]
 
 
+QUOTING = "quoting"
+
+
 class QuotingWriter:
     """Quotes the best passage word for word: the default, and what others fall back to."""
 
-    name = "quoting"
+    name = QUOTING
 
     async def draft(self, question: str, sources: Sequence[Source]) -> Draft:  # noqa: ARG002
         """The best passage, every sentence cited."""
@@ -84,7 +88,7 @@ class QuotingWriter:
 def quote(sources: Sequence[Source]) -> Draft:
     """A draft that is the first passage, unchanged."""
     best = sources[0]
-    return Draft(tuple(Sentence(part, best) for part in sentences_of(best.text)), "quoting")
+    return Draft(tuple(Sentence(part, best) for part in sentences_of(best.text)), QUOTING)
 
 
 INSTRUCTIONS = (
@@ -99,18 +103,23 @@ INSTRUCTIONS = (
 class OpenAIWriter:
     """Any OpenAI-compatible endpoint; slow, broken or uncited answers give way to quoting."""
 
-    def __init__(self, client: AsyncOpenAI, model: str) -> None:
-        self._client, self._model = client, model
+    def __init__(self, client: AsyncOpenAI, model: str, patience: float = PATIENCE_SECONDS) -> None:
+        self._client, self._model, self._patience = client, model, patience
         self.name = f"openai:{model}"
 
     async def draft(self, question: str, sources: Sequence[Source]) -> Draft:
         """The model's sentences, each tied to one of the passages, or the quoted passage."""
         try:
-            answer = await asyncio.wait_for(self._ask(question, sources), PATIENCE_SECONDS)
+            answer = await asyncio.wait_for(self._ask(question, sources), self._patience)
             return Draft(_cited(answer, sources), self.name)
-        except (TimeoutError, OpenAIError, ValueError, KeyError, TypeError, IndexError) as error:
+        except Exception as error:
+            # The other side may answer anything at all, and the client fails in as many ways.
             log.warning("writer_fell_back", error=type(error).__name__)
             return quote(sources)
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.close()
 
     async def _ask(self, question: str, sources: Sequence[Source]) -> str:
         passages = [{"passage": i, "text": source.text} for i, source in enumerate(sources, 1)]
@@ -129,6 +138,8 @@ class OpenAIWriter:
 
 def _cited(answer: str, sources: Sequence[Source]) -> tuple[Sentence, ...]:
     """Sentences whose passage number is one of ours; anything else is a broken answer."""
+    if len(answer) > LONGEST_ANSWER:
+        raise ValueError("far too long")
     body = answer[answer.index("{") : answer.rindex("}") + 1]
     parts = json.loads(body)["sentences"]
     if not parts or len(parts) > MOST_SENTENCES:
@@ -140,6 +151,8 @@ def _sentence(part: dict[str, object], sources: Sequence[Source]) -> Sentence:
     number, text = part["passage"], part["text"]
     if not isinstance(number, int) or not 1 <= number <= len(sources) or not isinstance(text, str):
         raise ValueError("a sentence without a passage")
+    if not text.strip():
+        raise ValueError("an empty sentence")
     return Sentence(text.strip(), sources[number - 1])
 
 

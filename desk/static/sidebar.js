@@ -2,6 +2,8 @@
 (() => {
   "use strict";
   const content = document.getElementById("content");
+  // Names this open page: what it may send, another open page may not send as well.
+  const PAGE = Math.random().toString(36).slice(2);
   const all = (selector, from = document) => Array.from(from.querySelectorAll(selector));
   const show = (id) => content.replaceChildren(document.getElementById(id).content.cloneNode(true));
   const csrf = () => document.querySelector('meta[name="csrf"]').content;
@@ -51,7 +53,7 @@
   }
 
   async function cleared(id, card) {
-    const answer = await post(`/sidebar/suggestions/${id}/clear`, { text: card.querySelector("[data-draft]").value });
+    const answer = await post(`/sidebar/suggestions/${id}/clear`, { text: card.querySelector("[data-draft]").value, page: PAGE });
     if (!answer) refuse(card, ["网络不通，消息没有发出。请检查网络后重试。"]);
     else if (!answer.ok) refuse(card, [await answer.text()]);
     else {

@@ -1,0 +1,312 @@
+"""A wording model is never believed: whatever it answers, the customer gets passages."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from openai import AsyncOpenAI
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bank.models import Role, Staff
+from bank.settings import Settings
+from bot.app import writer as writer_of
+from compliance.citations import stays_within
+from content.models import Version
+from customers import book
+from customers.models import Customer
+from knowledge import suggestions
+from knowledge.models import Suggestion, SuggestionState
+from knowledge.suggestions import Question
+from knowledge.writer import INSTRUCTIONS, OpenAIWriter, Writer
+from tests.builders import a_customer, a_follow, a_product, a_staff, an_approved_material
+from tests.conftest import Product
+
+ASKED = "我赎回的钱几天能到账啊"
+BODY = "您好，赎回申请确认后，资金一般在下一个工作日到账，具体以产品说明书为准。"
+FAITHFUL = "李女士您好，赎回申请确认后，资金通常在下一个工作日到账。"
+
+
+class Model:
+    """An OpenAI-compatible server that answers as it is told and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.says = ""
+        self.raw: web.Response | None = None
+        self.asked: list[dict[str, Any]] = []
+        self.hangs = False
+        self.elsewhere: list[str] = []
+
+    async def complete(self, request: web.Request) -> web.StreamResponse:
+        """Chat completions."""
+        self.asked.append(await request.json())
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.raw is not None:
+            return self.raw
+        choice = {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": self.says},
+        }
+        answer = {"id": "x", "object": "chat.completion", "created": 1, "model": "m"}
+        return web.json_response(answer | {"choices": [choice]})
+
+    async def other_host(self, request: web.Request) -> web.Response:
+        """Where a redirect leads."""
+        self.elsewhere.append(await request.text())
+        return web.Response()
+
+    def writes(self, *sentences: tuple[str, Any]) -> None:
+        """Sentences with the number of the passage each claims to come from."""
+        parts = [{"text": words, "passage": passage} for words, passage in sentences]
+        self.says = json.dumps({"sentences": parts}, ensure_ascii=False)
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model()
+
+
+@pytest.fixture
+async def address(model: Model) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", model.complete)
+    app.router.add_post("/elsewhere", model.other_host)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/v1"))
+
+
+@pytest.fixture
+async def writer(address: str) -> AsyncIterator[Writer]:
+    """The writer as the product makes it, only less patient."""
+    async with AsyncOpenAI(base_url=address, api_key="canary-key", max_retries=0) as client:
+        yield OpenAIWriter(client, "m", patience=0.5)
+
+
+class Bench:
+    """A library of two materials, an RM and a customer."""
+
+    def __init__(self, product: Product, session: AsyncSession, writer: Writer) -> None:
+        self.product, self.session, self.writer = product, session, writer
+        self.rm: Staff
+        self.customer: Customer
+        self.best: Version
+        self.asked = 0
+
+    async def suggest(self, text: str = ASKED, writer: Writer | None = None) -> Suggestion:
+        """A suggestion for that question."""
+        self.asked += 1
+        now = self.product.clock()
+        facts = await book.facts_of(self.session, self.customer, now)
+        return await suggestions.suggest(
+            self.session,
+            Question(f"typed:{self.asked}", text, self.rm.id),
+            facts,
+            index=self.product.parts.index,
+            writer=writer or self.writer,
+            now=now,
+        )
+
+
+@pytest.fixture
+async def bench(product: Product, session: AsyncSession, writer: Writer) -> Bench:
+    made = Bench(product, session, writer)
+    made.rm = await a_staff(session, Role.RM)
+    made.customer = await a_customer(session, name="{{7*7}}<script>昵称</script>")
+    await a_follow(session, made.rm, made.customer)
+    await a_product(session, rating=2, name="安心添利90天")
+    made.best = await an_approved_material(session, body=BODY)
+    await an_approved_material(
+        session,
+        title="赎回到账进度查询",
+        body="您可以在手机银行的交易记录里查看赎回的处理进度，热线服务时间为9:00至18:00。",
+        questions=("赎回到账进度在哪查", "赎回的钱到账没有怎么看", "查赎回到账"),
+    )
+    await session.commit()
+    await product.parts.index.catch_up(session, product.clock())
+    return made
+
+
+async def test_faithful_wording_is_offered_with_its_source(bench: Bench, model: Model) -> None:
+    model.writes((FAITHFUL, 1))
+    suggestion = await bench.suggest()
+    assert suggestion.writer == "openai:m"
+    assert suggestion.draft == FAITHFUL
+    assert [c["passage"] for c in suggestion.citations] == [BODY]
+
+
+BAD = {
+    "promises": [(f"{FAITHFUL}这款产品保本保息。", 1)],
+    "a number of its own": [("赎回申请确认后，资金一般在3个工作日到账。", 1)],
+    "a number of another passage": [("赎回申请确认后，资金18:00到账。", 1)],
+    "a product of ours nobody asked about": [("安心添利90天赎回申请确认后，下一个工作日到账。", 1)],
+    "an invented product": [("稳盈宝赎回申请确认后，资金一般在下一个工作日到账。", 1)],
+    "a passage that does not exist": [(FAITHFUL, 7)],
+    "passage zero": [(FAITHFUL, 0)],
+    "a passage by name": [(FAITHFUL, "1")],
+    "what the passage does not say": [("赎回免收手续费，还可以参加抽奖。", 1)],
+    "the opposite": [("赎回申请确认后，资金一般不在下一个工作日到账。", 1)],
+    "its instructions": [(INSTRUCTIONS, 1)],
+    "a link": [(f"{FAITHFUL}请点 https://evil.example/a", 1)],
+    "markup": [(f"{FAITHFUL}<img src=x onerror=alert(1)>", 1)],
+    "nothing": [],
+    "an empty sentence": [("", 1)],
+    "blanks": [("   ", 1)],
+    "too many": [(FAITHFUL, 1)] * 9,
+    "one good and one bad": [(FAITHFUL, 1), ("现在申购还送京东卡。", 1)],
+}
+
+
+@pytest.mark.parametrize("sentences", BAD.values(), ids=BAD.keys())
+async def test_bad_wording_gives_way_to_the_quoted_passage(
+    bench: Bench, model: Model, sentences: list[tuple[str, Any]]
+) -> None:
+    model.writes(*sentences)
+    await is_quoted(await bench.suggest())
+    assert len(model.asked) == 1
+
+
+async def is_quoted(suggestion: Suggestion) -> None:
+    assert suggestion.state is SuggestionState.OFFERED
+    assert suggestion.writer == "quoting"
+    assert suggestion.draft == BODY
+
+
+BROKEN = {
+    "no json": "好的，我来帮您写。",
+    "half json": '{"sentences":[{"text":"赎回',
+    "a list": "[1,2,3]",
+    "a bare word": '{"sentences":"赎回"}',
+    "deep nesting": '{"sentences":' + "[" * 1500 + "]" * 1500 + "}",
+    "100k characters": '{"sentences":[{"text":"' + "赎回" * 50_000 + '","passage":1}]}',
+    "null": '{"sentences":[{"text":null,"passage":1}]}',
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("says", BROKEN.values(), ids=BROKEN.keys())
+async def test_broken_answers_give_way_to_the_quoted_passage(
+    bench: Bench, model: Model, says: str
+) -> None:
+    model.says = says
+    await is_quoted(await bench.suggest())
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        web.Response(status=500, text="Traceback"),
+        web.Response(status=429),
+        web.Response(status=401),
+        web.Response(text="<html>login</html>", content_type="text/html"),
+        web.Response(text="\x00\xff garbage", content_type="application/json"),
+        web.Response(text='data: {"a":1}\n\n', content_type="text/event-stream"),
+        web.Response(body=b""),
+        web.json_response({"choices": []}),
+        web.json_response({"choices": None}),
+        web.json_response({"choices": [{"message": None}]}),
+        web.json_response([]),
+    ],
+    ids=range(11),
+)
+async def test_broken_servers_give_way_to_the_quoted_passage(
+    bench: Bench, model: Model, raw: web.Response
+) -> None:
+    model.raw = raw
+    await is_quoted(await bench.suggest())
+
+
+async def test_a_server_that_hangs_is_not_waited_for(bench: Bench, model: Model) -> None:
+    model.hangs = True
+    await is_quoted(await bench.suggest())
+
+
+async def test_a_redirect_is_not_followed(
+    bench: Bench, model: Model, address: str, settings: Settings
+) -> None:
+    asked = settings.model_copy(update={"llm_base_url": address, "llm_model": "m"})
+    model.raw = web.Response(status=307, headers={"Location": "/elsewhere"})
+    ours = writer_of(asked)
+    assert isinstance(ours, OpenAIWriter)
+    await is_quoted(await bench.suggest(writer=ours))
+    await ours.close()
+    assert len(model.asked) == 1
+    assert model.elsewhere == []
+
+
+PERSONAL = (
+    "138 1234 5678",
+    "138\u200b1234\u200b5678",
+    "身份证11010519491231002X",
+    "卡号6222020200112233446",
+)
+
+
+async def test_the_model_is_told_a_masked_question_and_passages_and_nothing_else(
+    bench: Bench, model: Model, session: AsyncSession
+) -> None:
+    canary = await a_customer(session, name="金丝雀女士")
+    canary.bank_no = "CANARY-0001"
+    await session.flush()
+    model.writes((FAITHFUL, 1))
+    for number in PERSONAL:
+        await bench.suggest(f"{ASKED}，{number}")
+    assert len(model.asked) == len(PERSONAL)
+    told = json.dumps(model.asked, ensure_ascii=False)
+    for secret in (
+        "5678",
+        "11010519491231002X",
+        "6222020200112233446",
+        bench.customer.name,
+        "昵称",
+        str(bench.customer.id),
+        str(bench.customer.external_userid),
+        str(bench.customer.bank_no),
+        bench.rm.userid,
+        bench.rm.name,
+        "金丝雀",
+        "CANARY",
+        "canary",
+    ):
+        assert secret not in told
+    assert ASKED in told
+    assert BODY in told
+
+
+async def test_beyond_eight_wordings_a_minute_passages_are_quoted(
+    bench: Bench, model: Model
+) -> None:
+    model.writes((FAITHFUL, 1))
+    writers = [(await bench.suggest()).writer for _ in range(10)]
+    assert writers == ["openai:m"] * 8 + ["quoting"] * 2
+    assert len(model.asked) == 8
+    bench.product.clock.forward(timedelta(minutes=2))
+    assert (await bench.suggest()).writer == "openai:m"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "within"),
+    [
+        (BODY, True),
+        (FAITHFUL, True),
+        ("您好，感谢您的咨询。", True),
+        ("资金在下一个工作日到账，以产品说明书为准。", True),
+        ("赎回后当天就能用。", False),
+        ("稳盈宝赎回申请确认后，资金一般在下一个工作日到账。", False),
+        ("赎回申请未确认，资金一般在下一个工作日到账。", False),
+        ("免费赎回。", False),
+    ],
+)
+def test_a_sentence_stays_within_its_passage_or_not(sentence: str, within: bool) -> None:
+    assert stays_within(sentence, BODY) is within
+
+
+def test_a_dropped_negation_is_not_within() -> None:
+    passage = "本产品不保证本金，提前赎回不收手续费。"
+    assert stays_within("本产品不保证本金。", passage)
+    assert not stays_within("本产品保证本金。", passage)
