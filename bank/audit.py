@@ -35,9 +35,3 @@ async def history(session: AsyncSession, subject: str, subject_id: UUID | str) -
         AuditEntry.subject == subject, AuditEntry.subject_id == str(subject_id)
     )
     return list((await session.execute(lines.order_by(col(AuditEntry.id)))).scalars())
-
-
-async def latest(session: AsyncSession, limit: int = 200) -> list[AuditEntry]:
-    """The newest lines of the whole book."""
-    lines = select(AuditEntry).order_by(col(AuditEntry.id).desc()).limit(limit)
-    return list((await session.execute(lines)).scalars())

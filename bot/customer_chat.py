@@ -21,7 +21,7 @@ from bot.conversations import Line
 from bot.models import Cursor, InboundEvent, InboundState, Message, Speaker
 from customers import book, follows
 from customers.models import Customer, FollowState
-from knowledge import suggestions
+from knowledge import replies, suggestions
 from knowledge.indexing import LibraryIndex
 from knowledge.suggestions import Question
 from knowledge.writer import Writer
@@ -205,7 +205,7 @@ async def place_set_aside(
 
 async def _note(session: AsyncSession, line: Line, message_id: str) -> None:
     if line.speaker is Speaker.RM:
-        await suggestions.recognise_sent(
+        await replies.recognise_sent(
             session, line.staff_id, line.customer_id, line.text, line.sent_at
         )
         return

@@ -10,10 +10,11 @@ from customers import book
 from customers.models import Customer
 from desk.render import fragment
 from desk.signed import now_of, session_of, signed
-from knowledge import suggestions
+from knowledge import replies, suggestions
 from knowledge.indexing import LIBRARY_INDEX
 from knowledge.models import Suggestion
-from knowledge.suggestions import Cleared, Question, Refused
+from knowledge.replies import Cleared
+from knowledge.suggestions import Question, Refused
 from knowledge.writer import WRITER
 
 routes = web.RouteTableDef()
@@ -59,7 +60,7 @@ async def clear(request: web.Request) -> web.Response:
     suggestion, chat = await _own(request)
     form = await request.post()
     text, opened_page = str(form.get("text", "")), str(form.get("page", ""))[:64]
-    outcome = await suggestions.clear(
+    outcome = await replies.clear(
         session_of(request), suggestion, text, chat.facts, now_of(request), opened_page
     )
     if isinstance(outcome, Cleared):
@@ -73,7 +74,7 @@ async def clear(request: web.Request) -> web.Response:
 async def sent(request: web.Request) -> web.Response:
     """WeCom's bridge says the text is in the chat."""
     suggestion, chat = await _own(request)
-    await suggestions.mark_sent(
+    await replies.mark_sent(
         session_of(request), suggestion, by=signed(request).userid, now=now_of(request)
     )
     return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))
@@ -85,7 +86,7 @@ async def reject(request: web.Request) -> web.Response:
     """It does not fit, and why."""
     suggestion, chat = await _own(request)
     reason = str((await request.post()).get("reason", ""))
-    refused = await suggestions.reject(
+    refused = await replies.reject(
         session_of(request), suggestion, reason, by=signed(request).userid, now=now_of(request)
     )
     if refused is not None:

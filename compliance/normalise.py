@@ -5,6 +5,7 @@ sentence punctuation is never dropped; joining across words turns 投保 本产�
 is closed only around a lone character or inside a protected word.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ _Cell = tuple[str, int, int]
 
 _ALWAYS_NOISE = frozenset("*·•・‧∙_^+#@=&`'\\-~|丨")
 _SOFT_NOISE = frozenset(' \t/.—–、\n()[]<>{}"「」『』【】\u00b4:')
+_INVISIBLE = frozenset({"Cc", "Cf", "Mn", "Me"})
 _LONGEST_GAP = 4
 _FEWEST_THREADED = 3
 
@@ -49,6 +51,22 @@ def normalise(text: str) -> Normalised:
         [start for _, start, _ in cells],
         [end for _, _, end in cells],
     )
+
+
+def as_seen(text: str) -> str:
+    """The text without what leaves no ink of its own but changes what a reader sees.
+
+    No mark that hides, turns around or strikes through a reminder, and no screenful of blank lines
+    before it (C-17).
+    """
+    kept = "".join(char for char in unicodedata.normalize("NFC", text) if _is_seen(char))
+    lines = "\n".join(line.rstrip() for line in kept.split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", lines).strip()
+
+
+def _is_seen(char: str) -> bool:
+    # Emoji need the variation selector and the keycap.
+    return char in "\n\ufe0f\u20e3" or unicodedata.category(char) not in _INVISIBLE
 
 
 @lru_cache(maxsize=16384)

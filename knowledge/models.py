@@ -13,7 +13,7 @@ from bank.database import instant, key, word
 
 
 class SuggestionState(enum.StrEnum):
-    """What became of a suggestion; only `knowledge/suggestions.py` writes it."""
+    """What became of a suggestion; `suggestions.py` writes the first one, `replies.py` the rest."""
 
     OFFERED = "offered"
     NO_MATCH = "no_match"

@@ -16,7 +16,7 @@ from content import review
 from content.models import Passage, Product, ProductKind, Version
 from customers import book
 from customers.models import Consent, Customer, Follow, Purpose
-from knowledge import suggestions
+from knowledge import replies
 from knowledge.models import Suggestion, SuggestionState
 from scheduler import enrolment, touches
 from scheduler.models import (
@@ -60,8 +60,8 @@ class TestConversations:
             if waiting.state is SuggestionState.OFFERED:
                 customer = await bank.get_one(Customer, waiting.customer_id)
                 facts = await book.facts_of(bank, customer, morning)
-                cleared = await suggestions.clear(bank, waiting, waiting.draft, facts, morning)
-                assert isinstance(cleared, suggestions.Cleared), cleared
+                cleared = await replies.clear(bank, waiting, waiting.draft, facts, morning)
+                assert isinstance(cleared, replies.Cleared), cleared
 
     async def test_every_reply_is_one_touchpoint_one_message_and_one_audit_line(
         self, bank: AsyncSession

@@ -17,11 +17,12 @@ from attribution.models import Touchpoint
 from bank.models import Role, Staff
 from bot.app import make_app
 from compliance.disclosures import WEALTH
+from compliance.normalise import as_seen
 from content.models import Kind, State, Version
 from customers.models import Customer, Follow, FollowState
 from desk.keys import SETTINGS
 from knowledge.models import Suggestion, SuggestionState
-from knowledge.suggestions import LONGEST, as_seen, masked_question
+from knowledge.suggestions import LONGEST, masked_question
 from knowledge.writer import Draft, Sentence, Source
 from tests.builders import (
     MONDAY,
