@@ -1,7 +1,7 @@
 """Stored events to their handlers: claimed in batches, in order per customer, each once.
 
 An event that fails three times is quarantined with its reason and blocks nobody; it can be
-replayed from `/system/inbound`.
+replayed from `/system/inbound`. While WeCom itself is away or busy, events wait longer.
 """
 
 from dataclasses import dataclass
@@ -28,6 +28,9 @@ log = structlog.get_logger("bot")
 
 LEASE = timedelta(seconds=60)
 TRIES = 3
+# WeCom being away is no fault of the event: about three quarters of an hour of patience.
+TRIES_IN_AN_OUTAGE = 12
+LONGEST_PAUSE = timedelta(minutes=10)
 AT_ONCE = 50
 
 # An event waits while an earlier one of the same customer or group is still open.
@@ -110,10 +113,9 @@ class Dispatcher:
                 # Our lease ran out, and another process has handled it meanwhile.
                 return
             stored.outcome = _in_words(error)
-            unreadable = isinstance(error, UnreadableEvent)
-            if unreadable or stored.attempts >= TRIES:
+            if stored.attempts >= _tries(error):
                 stored.state, stored.handled_at = InboundState.QUARANTINED, now
-            stored.lease_until = now + timedelta(seconds=2**stored.attempts)
+            stored.lease_until = now + _pause(error, stored.attempts)
         EVENTS.labels("failed" if stored.state is InboundState.NEW else "quarantined").inc()
 
     async def pull(self, now: datetime) -> int:
@@ -171,6 +173,20 @@ class Dispatcher:
                 return
             conversations.note_failure(message, _in_words(error), now)
         MESSAGES.labels("given_up" if message.answered else "failed").inc()
+
+
+def _tries(error: Exception) -> int:
+    """How often an event is tried that fails in this way."""
+    if isinstance(error, UnreadableEvent):
+        return 1
+    passing = isinstance(error, WeComError) and error.retry_after is not None
+    return TRIES_IN_AN_OUTAGE if passing else TRIES
+
+
+def _pause(error: Exception, attempts: int) -> timedelta:
+    """As long as WeCom says, and twice as long after each try, up to ten minutes."""
+    asked = error.retry_after if isinstance(error, WeComError) else None
+    return max(timedelta(seconds=asked or 0), min(timedelta(seconds=2**attempts), LONGEST_PAUSE))
 
 
 def _in_words(error: Exception) -> str:

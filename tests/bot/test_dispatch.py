@@ -180,6 +180,19 @@ async def test_a_contact_unknown_at_wecom_is_quarantined_and_stops_nobody(
     assert len(await town.all(Suggestion)) == 2
 
 
+async def test_an_outage_of_wecom_quarantines_nothing(town: Town) -> None:
+    await a_stranger(town)
+    limited = {"path": "externalcontact/get", "times": 5, "answer": 45009}
+    await town.control("faults", api=[limited])
+    await stranger_writes(town, ASKED)
+    for _ in range(6):
+        await town.works()
+        town.clock.forward(timedelta(minutes=10))
+    [waiting] = [e for e in await town.all(InboundEvent) if e.state is not InboundState.DONE]
+    assert (waiting.state, waiting.attempts) == (InboundState.NEW, 6)
+    assert "45009" in waiting.outcome or "RateLimited" in waiting.outcome
+
+
 async def test_a_friend_of_a_member_who_is_not_on_our_list_is_left_alone(town: Town) -> None:
     await town.control(
         "seed",

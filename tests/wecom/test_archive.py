@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from wecom.archive import ArchiveClient, ArchivedMessage
+from wecom.archive import UNREADABLE, ArchiveClient, ArchivedMessage
 from wecom.errors import (
     ArchiveBatchTooLarge,
     ArchiveRefused,
@@ -128,6 +128,17 @@ async def test_what_is_not_text_has_no_text(archive: ArchiveClient, sidecar: Sid
     assert (image.kind, image.room_id, image.text) == ("image", "wr1", "")
     assert (recalled.action, recalled.kind) == ("recall", "revoke")
     assert (switched.sender, switched.recipients, switched.sent_at) == ("zhangsan", (), AT)
+
+
+async def test_a_message_not_as_documented_hides_none_behind_it(
+    archive: ArchiveClient, sidecar: Sidecar
+) -> None:
+    odd = text(2)
+    odd["message"] = odd["message"] | {"msgtime": "yesterday"}
+    sidecar.held = [text(1), odd, {"seq": 3, "message": None}, text(4)]
+    messages = await archive.messages(0)
+    assert [message.seq for message in messages] == [1, 2, 3, 4]
+    assert [message.kind for message in messages] == ["text", UNREADABLE, UNREADABLE, "text"]
 
 
 async def test_an_answer_too_large_is_asked_for_by_halves(
