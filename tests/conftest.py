@@ -1,5 +1,6 @@
 """One real PostgreSQL for the run, a fresh database for each test, the product behind real HTTP."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from uuid import uuid4
 import aiohttp
 import psycopg
 import pytest
+import structlog
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -41,6 +43,15 @@ class Clock:
     def forward(self, span: timedelta) -> None:
         """That much time passes."""
         self.moment += span
+
+
+@pytest.fixture(autouse=True)
+def logs_of_its_own() -> Iterator[None]:
+    """A verb that sets up logging does so for one test: its stderr is gone afterwards."""
+    handlers = list(logging.root.handlers)
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:] = handlers
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ def test_the_machine_is_named_with_its_database(database: str) -> None:
     here = machine(postgresql_version(database))
     assert here.cpu
     assert here.cores >= 1
-    assert "fsync on" in here.postgresql
+    assert "fsync" in here.postgresql
 
 
 def test_callbacks_are_measured_door_by_door_and_none_is_lost(
