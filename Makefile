@@ -41,7 +41,10 @@ format: .venv/.ready-dev ## rewrite the code in the house format
 bench: .venv/.ready-dev ## figures and ratios, side by side in one run
 	@$(BIN)/python -m bot.bench
 
+chaos: .venv/.ready-dev ## every fault in full: killed, lost, doubled, forged, a thousand days
+	@$(BIN)/python -m bot.chaos
+
 screenshots: .venv/.ready-dev $(BROWSER_READY) ## the pictures of the README, from the running demo
 	@$(BIN)/python -m tests.screenshots
 
-.PHONY: help demo setup test check format bench screenshots
+.PHONY: help demo setup test check format bench chaos screenshots

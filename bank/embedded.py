@@ -143,7 +143,8 @@ class EmbeddedPostgres:
 
 def alive(pid: int | None) -> bool:
     """Whether that process is a PostgreSQL server that still runs."""
-    if pid is None:
+    # While it sets the folder up, PostgreSQL names a negative pid.
+    if pid is None or pid <= 0:
         return False
     try:
         process = psutil.Process(pid)

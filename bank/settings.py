@@ -3,8 +3,17 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class WeComApp(BaseModel, frozen=True):
+    """One more app of the corp."""
+
+    agent_id: int
+    secret: SecretStr = SecretStr("")
+    token: SecretStr
+    aes_key: SecretStr
 
 
 class Settings(BaseSettings):
@@ -57,11 +66,56 @@ class Settings(BaseSettings):
     wecom_aes_key: SecretStr = Field(
         SecretStr(""), description="EncodingAESKey of the callback, 43 characters."
     )
+    wecom_token_next: SecretStr = Field(
+        SecretStr(""),
+        description="Second callback token, accepted beside the first during a change.",
+    )
+    wecom_aes_key_next: SecretStr = Field(
+        SecretStr(""), description="EncodingAESKey that belongs to the second token."
+    )
+    wecom_more_apps: list[WeComApp] = Field(
+        [],
+        description="Further apps of the corp whose callbacks are accepted, as a JSON list of"
+        " `{agent_id, secret, token, aes_key}`.",
+    )
+    service_agent_id: int = Field(
+        0, description="App that may call 微信客服; 0: the one of `SIYU_WECOM_AGENT_ID`."
+    )
+    service_automatic: bool = Field(
+        False, description="Lets 微信客服 accounts that are switched on answer without a person."
+    )
+    service_confidence: float = Field(
+        0.8, ge=0.5, le=1, description="Confidence below which 微信客服 hands over to a person."
+    )
+    robot_token: SecretStr = Field(
+        SecretStr(""), description="Token of the internal robot (智能机器人); empty: no robot."
+    )
+    robot_aes_key: SecretStr = Field(
+        SecretStr(""), description="EncodingAESKey of the internal robot."
+    )
+    archive_library: str = Field(
+        "", description="Path of `libWeWorkFinanceSdk_C.so`; used by `siyu archive` alone."
+    )
+    archive_keys: Path | None = Field(
+        None, description="Folder of the archive's private keys, `<publickey_ver>.pem`."
+    )
     archive_url: str = Field(
         "", description="Address of the conversation-archive sidecar; empty: no archive."
     )
     archive_secret: SecretStr = Field(
         SecretStr(""), description="Bearer secret the archive sidecar asks for."
+    )
+
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key that seals what is stored encrypted, 32 bytes in base64; empty: one is"
+        " made in `SIYU_HOME`. Processes on one database share it.",
+    )
+    secret_keys_old: list[SecretStr] = Field(
+        [], description="Earlier keys, a JSON list, that still open what they sealed."
+    )
+    raw_body_days: int = Field(
+        30, ge=1, le=180, description="Days a handled callback keeps its sealed text."
     )
 
     encoder: str = Field(

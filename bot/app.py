@@ -10,11 +10,13 @@ from time import monotonic
 import aiohttp
 from aiohttp import web
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from pydantic import SecretStr
 
 import attribution.pages
 import content.pages
 import content.product_pages
 import content.review_pages
+import customers.group_pages
 import customers.pages
 import desk.components
 import desk.signin
@@ -22,15 +24,45 @@ import knowledge.pages
 import scheduler.pages
 from bank.bells import BELLS, Bells
 from bank.database import Sessions, open_engine, open_sessions, utc_now
+from bank.sealing import Seal, open_seal
 from bank.settings import Settings
-from bot import customer_chat, health, inbox, sidebar, sidebar_actions, system, webhook, workbench
+from bot import (
+    channel_form,
+    channel_pages,
+    contact_ways,
+    customer_chat,
+    health,
+    inbound_pages,
+    inbox,
+    platform_pages,
+    repair,
+    repair_pages,
+    robot,
+    service_accounts,
+    service_pages,
+    service_rows,
+    sidebar,
+    sidebar_actions,
+    system,
+    webhook,
+    welcome_pages,
+    workbench,
+)
 from bot.demo import guide
 from bot.dispatch import DISPATCHER, Dispatcher
+from bot.grants import SharedGrants
 from bot.inbox import INBOX, Inbox
+from bot.intents import WrittenIntents
+from bot.keys import KEYS, USED, PairsInUse, accepted_keys
+from bot.rejections import REJECTIONS, Rejections
+from bot.shedding import LOAD, Load, shedding, straight_in, watched
+from bot.spool import Spool
+from bot.way_maker import WayMaker
+from bot.welcome import Greeter
 from content.files import FILES, FileStore, LocalFileStore
 from desk.keys import NOW, SESSIONS, SETTINGS, WECOM
 from desk.render import set_up
-from desk.shell import MIDDLEWARES
+from desk.shell import MIDDLEWARES, errors
 from knowledge import indexing, suggestions
 from knowledge.encoder import load_encoder
 from knowledge.indexing import LIBRARY_INDEX, LibraryIndex
@@ -38,15 +70,28 @@ from knowledge.writer import WRITER, OpenAIWriter, QuotingWriter, Writer
 from wecom.archive import ArchiveClient
 from wecom.callback import CallbackKeys
 from wecom.client import WeComClient
+from wecom.intents import Intents
+from wecom.tokens import GrantStore
 
 LARGEST_UPLOAD = 21 << 20
-HEARD = (inbox.BELL, indexing.BELL, suggestions.BELL, customer_chat.QUESTION_BELL)
+# Callbacks go straight in; a page that is shed still gets its headers from `errors`.
+AROUND = (straight_in, errors, shedding, *(each for each in MIDDLEWARES if each is not errors))
+HEARD = (
+    inbox.BELL,
+    indexing.BELL,
+    suggestions.BELL,
+    customer_chat.QUESTION_BELL,
+    repair.BELL,
+    contact_ways.BELL,
+    service_rows.BELL,
+)
 
 
 @dataclass(frozen=True)
 class Parts:
     """What the application is made of; a test may put a twin in any place."""
 
+    settings: Settings
     sessions: Sessions
     wecom: WeComClient
     archive: ArchiveClient | None
@@ -55,12 +100,33 @@ class Parts:
     files: FileStore
     inbox: Inbox
     bells: Bells
+    seal: Seal
+    pairs: PairsInUse
+    rejections: Rejections
     now: Callable[[], datetime]
 
     @property
     def dispatcher(self) -> Dispatcher:
         """The handler of stored events, made of these parts."""
-        return Dispatcher(self.sessions, self.wecom, self.archive, self.index, self.writer)
+        return Dispatcher(
+            self.sessions,
+            self.wecom,
+            self.archive,
+            self.index,
+            self.writer,
+            self.seal,
+            self.settings,
+        )
+
+    @property
+    def greeter(self) -> Greeter:
+        """The sender of welcomes, made of these parts."""
+        return Greeter(self.sessions, self.wecom, self.seal, self.now)
+
+    @property
+    def way_maker(self) -> WayMaker:
+        """The maker of contact ways, made of these parts."""
+        return WayMaker(self.sessions, self.wecom, self.now)
 
 
 @asynccontextmanager
@@ -72,35 +138,87 @@ async def open_parts(
         engine = open_engine(settings.database_url)
         stack.push_async_callback(engine.dispose)
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        bells, door = Bells(settings.database_url, *HEARD), Inbox(settings.database_url)
+        seal = open_seal(settings)
+        bells = Bells(settings.database_url, *HEARD)
+        door = Inbox(settings.database_url, seal, Spool(settings.home / "spool"))
         await stack.enter_async_context(bells.running())
         await stack.enter_async_context(door.running())
         encoder = await asyncio.to_thread(load_encoder, settings.encoder)
         words = writer(settings)
         if isinstance(words, OpenAIWriter):
             stack.push_async_callback(words.close)
+        sessions = open_sessions(engine)
+        # A page that holds its connection may need a token: grants never wait for a page.
+        apart = open_engine(settings.database_url, pool_size=2)
+        stack.push_async_callback(apart.dispose)
+        ledgers = Ledgers(
+            grants=SharedGrants(open_sessions(apart), seal, now),
+            intents=WrittenIntents(sessions, now),
+        )
         yield Parts(
-            sessions=open_sessions(engine),
-            wecom=wecom_client(settings, http),
+            settings=settings,
+            sessions=sessions,
+            wecom=wecom_client(settings, http, ledgers),
             archive=archive_client(settings, http),
             index=LibraryIndex(encoder, settings.home / "index"),
             writer=words,
             files=LocalFileStore(settings.home / "files"),
             inbox=door,
             bells=bells,
+            seal=seal,
+            pairs=PairsInUse(),
+            rejections=Rejections(),
             now=now,
         )
 
 
-def wecom_client(settings: Settings, http: aiohttp.ClientSession) -> WeComClient:
-    """Our app at WeCom."""
+@dataclass(frozen=True)
+class Ledgers:
+    """What calls to WeCom are written down in; without any, a process keeps it to itself."""
+
+    grants: GrantStore | None = None
+    intents: Intents | None = None
+
+
+ALONE = Ledgers()
+
+
+def wecom_client(
+    settings: Settings, http: aiohttp.ClientSession, ledgers: Ledgers = ALONE
+) -> WeComClient:
+    """Our app at WeCom; 微信客服 is called as the app that may do so, where that is another one."""
+    agent_id, secret = settings.wecom_agent_id, settings.wecom_secret
+    client = _client_of(settings, http, agent_id, secret, ledgers)
+    if settings.service_agent_id not in (0, agent_id):
+        client.service = _service_client(settings, http, ledgers).service
+    return client
+
+
+def _service_client(
+    settings: Settings, http: aiohttp.ClientSession, ledgers: Ledgers
+) -> WeComClient:
+    for app in settings.wecom_more_apps:
+        if app.agent_id == settings.service_agent_id:
+            return _client_of(settings, http, app.agent_id, app.secret, ledgers)
+    raise ValueError("SIYU_SERVICE_AGENT_ID names no app of SIYU_WECOM_MORE_APPS")
+
+
+def _client_of(
+    settings: Settings,
+    http: aiohttp.ClientSession,
+    agent_id: int,
+    secret: SecretStr,
+    ledgers: Ledgers,
+) -> WeComClient:
     return WeComClient(
         http,
         base_url=settings.wecom_base_url,
         corp_id=settings.wecom_corp_id,
-        agent_id=settings.wecom_agent_id,
-        secret=settings.wecom_secret.get_secret_value(),
+        agent_id=agent_id,
+        secret=secret.get_secret_value(),
         now=monotonic,
+        grants=ledgers.grants,
+        intents=ledgers.intents,
     )
 
 
@@ -126,12 +244,16 @@ def writer(settings: Settings) -> Writer:
 
 def make_app(settings: Settings, parts: Parts) -> web.Application:
     """The whole web application: every page, every address."""
-    app = web.Application(middlewares=MIDDLEWARES, client_max_size=LARGEST_UPLOAD)
+    app = web.Application(middlewares=AROUND, client_max_size=LARGEST_UPLOAD)
     app[SETTINGS], app[SESSIONS], app[NOW] = settings, parts.sessions, parts.now
     app[WECOM], app[LIBRARY_INDEX], app[WRITER] = parts.wecom, parts.index, parts.writer
     app[FILES], app[INBOX], app[BELLS] = parts.files, parts.inbox, parts.bells
-    app[DISPATCHER] = parts.dispatcher
-    app[webhook.KEYS] = callback_keys(settings)
+    app[DISPATCHER], app[inbound_pages.SEAL] = parts.dispatcher, parts.seal
+    app[KEYS], app[USED], app[LOAD] = accepted_keys(settings), parts.pairs, Load()
+    app[REJECTIONS] = parts.rejections
+    app.cleanup_ctx.append(watched)
+    app[robot.ROBOT] = robot.robot_of(settings, parts.sessions, parts.index, parts.writer)
+    app.on_cleanup.append(robot.close)
     set_up(app, "bot", "content", "customers", "knowledge", "scheduler", "attribution")
     for module in PAGES:
         app.add_routes(module.routes)
@@ -141,16 +263,26 @@ def make_app(settings: Settings, parts: Parts) -> web.Application:
 PAGES = (
     health,
     webhook,
+    robot,
+    service_accounts,
+    service_pages,
     desk.signin,
     sidebar_actions,
     sidebar,
     guide,
     workbench,
+    channel_form,
+    channel_pages,
+    welcome_pages,
+    inbound_pages,
     system,
+    repair_pages,
+    platform_pages,
     content.pages,
     content.review_pages,
     content.product_pages,
     customers.pages,
+    customers.group_pages,
     knowledge.pages,
     scheduler.pages,
     attribution.pages,

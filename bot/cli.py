@@ -10,9 +10,10 @@ from uuid import UUID
 
 import typer
 
+from bank.database import utc_now
 from bank.settings import Settings
 from bot import doctor as checkup
-from bot import logs, serve
+from bot import logs, serve, sidecar
 from bot.demo import run, story
 from bot.importing import KINDS, import_file
 from bot.loops import Role
@@ -106,16 +107,31 @@ def migrate() -> None:
 
 
 @app.command()
-def doctor() -> None:
-    """Check every setting against the outside and say what to do about each failure.
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print each finding as JSON.")] = False,
+) -> None:
+    """Check every setting against the outside and say what to click about each failure.
 
     Example: siyu doctor
     """
     with serve.with_database(_settings()) as ready:
-        findings = asyncio.run(checkup.examine(ready))
+        findings = asyncio.run(checkup.examine(ready, utc_now()))
     for finding in findings:
-        typer.echo(finding.line())
+        told = [json.dumps(finding.facts(), ensure_ascii=False)] if as_json else finding.lines()
+        typer.echo("\n".join(told))
     raise SystemExit(0 if all(finding.good for finding in findings) else 1)
+
+
+@app.command()
+def archive(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8810,
+) -> None:
+    """The conversation-archive sidecar, on a machine that has WeCom's library and the keys.
+
+    Example: SIYU_ARCHIVE_LIBRARY=/opt/wecom/libWeWorkFinanceSdk_C.so siyu archive
+    """
+    serve.run(sidecar.serve_archive(_settings(), host, port))
 
 
 @app.command(name="import")

@@ -1,9 +1,8 @@
-"""A customer wrote, came, or left: what each of these means for us."""
+"""A customer wrote, as the conversation archive tells: stored once, then answered."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 
 import structlog
 from sqlalchemy import update
@@ -16,21 +15,18 @@ from attribution.models import TouchpointKind
 from bank import staff as people
 from bank.database import Sessions, ring
 from bank.models import Staff
-from bot import conversations, inbox
+from bot import conversations, inbox, relations
 from bot.conversations import Line
-from bot.models import Cursor, InboundEvent, InboundState, Message, Speaker
+from bot.models import Cursor, Message, Speaker
 from customers import book, follows
-from customers.models import Customer, FollowState
+from customers.models import Customer
 from knowledge import replies, suggestions
 from knowledge.indexing import LibraryIndex
 from knowledge.suggestions import Question
 from knowledge.writer import Writer
-from scheduler import enrolment
-from scheduler.models import Trigger
 from wecom.archive import UNREADABLE, ArchiveClient, ArchivedMessage
 from wecom.client import WeComClient
-from wecom.errors import RelationGone
-from wecom.events import ContactChange, ContactChanged, UnreadableEvent
+from wecom.events import UnreadableEvent
 
 log = structlog.get_logger("bot")
 
@@ -167,18 +163,7 @@ async def _set_aside(session: AsyncSession, seq: int, order_key: str, now: datet
 
     Its words stay in the archive, where they can be read for five days.
     """
-    body = f"{SET_ASIDE}{seq}"
-    row = insert(InboundEvent).values(
-        digest=sha256(body.encode()).digest(),
-        body=body,
-        order_key=order_key,
-        received_at=now,
-        state=InboundState.NEW,
-        attempts=0,
-        outcome="",
-    )
-    await session.execute(row.on_conflict_do_nothing(index_elements=["digest"]))
-    await ring(session, inbox.BELL)
+    await inbox.put_own(session, f"{SET_ASIDE}{seq}", order_key, now, kind=ARCHIVE)
 
 
 async def place_set_aside(
@@ -196,8 +181,10 @@ async def place_set_aside(
         return "not handled: not between our staff and a contact"
     customer = await follows.known(session, parties.contact, parties.rm)
     if customer is None:
-        contact = await wecom.contact(parties.contact)
-        customer = await follows.adopt(session, contact, parties.rm, now)
+        contact = await wecom.contacts.get(parties.contact)
+        customer = (await relations.take_in(session, contact, now)).customer
+    if customer is None:
+        return "not handled: not between our staff and a contact"
     if await _append(session, message, parties, customer, now):
         await ring(session, QUESTION_BELL)
     return "handled: 1 message from the archive"
@@ -237,48 +224,3 @@ async def answer(
     facts = await book.facts_of(session, customer, now)
     question = Question(f"message:{message.id}", message.text, message.staff_id)
     await suggestions.suggest(session, question, facts, index=index, writer=writer, now=now)
-
-
-async def on_contact_changed(
-    session: AsyncSession, event: ContactChanged, wecom: WeComClient, now: datetime
-) -> str:
-    """A customer came or left; says what was done."""
-    rm = await people.by_userid(session, event.userid)
-    if rm is None:
-        return "not handled: member is not on our staff list"
-    if event.change in (ContactChange.ADDED, ContactChange.HALF_ADDED, ContactChange.EDITED):
-        return await _came(session, event, rm, wecom, now)
-    if event.change is ContactChange.DELETED_BY_CUSTOMER:
-        return await _left(session, event, rm, FollowState.REMOVED_BY_CUSTOMER, now)
-    if event.change is ContactChange.DELETED_BY_MEMBER:
-        return await _left(session, event, rm, FollowState.REMOVED_BY_RM, now)
-    return f"not handled: {event.kind}"
-
-
-async def _came(
-    session: AsyncSession,
-    event: ContactChanged,
-    rm: Staff,
-    wecom: WeComClient,
-    now: datetime,
-) -> str:
-    try:
-        contact = await wecom.contact(event.external_userid)
-    except RelationGone:
-        return "not handled: nobody of ours serves this contact any more"
-    customer = await follows.adopt(session, contact, rm, now)
-    if await book.active_follow(session, rm.id, customer.id) is None:
-        return "not handled: the relation is over already"
-    if event.change is ContactChange.ADDED:
-        await enrolment.on_trigger(session, Trigger.FOLLOW_ADDED, customer.id, rm.id, now)
-    return "customer adopted"
-
-
-async def _left(
-    session: AsyncSession, event: ContactChanged, rm: Staff, how: FollowState, now: datetime
-) -> str:
-    follow = await follows.end(session, rm, event.external_userid, how, now)
-    if follow is None:
-        return "relation was over already"
-    await enrolment.leave_all(session, follow.customer_id, rm.id, "客户关系已解除", now)
-    return "relation ended"

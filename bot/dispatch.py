@@ -1,9 +1,12 @@
 """Stored events to their handlers: claimed in batches, in order per customer, each once.
 
+A batch holds one event of a customer or group at most, so several of it are handled at a time.
 An event that fails three times is quarantined with its reason and blocks nobody; it can be
 replayed from `/system/inbound`. While WeCom itself is away or busy, events wait longer.
 """
 
+import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,14 +18,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.database import Sessions
 from bank.metrics import EVENTS, MESSAGES
+from bank.sealing import Seal
+from bank.settings import Settings
 from bot import conversations, customer_chat
+from bot.effects import Later, Outcome, Work, handle
+from bot.inbox import text_of
 from bot.models import InboundEvent, InboundState, Message
 from knowledge.indexing import LibraryIndex
 from knowledge.writer import Writer
 from wecom.archive import ArchiveClient
 from wecom.client import WeComClient
 from wecom.errors import WeComError
-from wecom.events import ArchiveBell, ContactChanged, UnreadableEvent, parse
+from wecom.events import UnreadableEvent
 
 log = structlog.get_logger("bot")
 
@@ -32,6 +39,8 @@ TRIES = 3
 TRIES_IN_AN_OUTAGE = 12
 LONGEST_PAUSE = timedelta(minutes=10)
 AT_ONCE = 50
+# Handlers mostly wait for WeCom; each of them holds a connection of the pool.
+AT_A_TIME = 4
 
 # An event waits while an earlier one of the same customer or group is still open.
 CLAIM = text("""
@@ -58,15 +67,22 @@ class Dispatcher:
     archive: ArchiveClient | None
     index: LibraryIndex
     writer: Writer
+    seal: Seal
+    settings: Settings
 
     async def handle_new(self, now: datetime) -> int:
         """Handle every event that is due; returns how many were claimed."""
         handled = 0
         while claimed := await self._claim(now):
-            for event_id in claimed:
-                await self._handle(event_id, now)
+            waiting = iter(claimed)
+            hands = [self._take_up(waiting, now) for _ in range(AT_A_TIME)]
+            await asyncio.gather(*hands)
             handled += len(claimed)
         return handled
+
+    async def _take_up(self, waiting: Iterator[int], now: datetime) -> None:
+        for event_id in waiting:
+            await self._handle(event_id, now)
 
     async def _claim(self, now: datetime) -> list[int]:
         async with self.sessions.begin() as session:
@@ -80,31 +96,27 @@ class Dispatcher:
                 stored = await session.get_one(InboundEvent, event_id, with_for_update=True)
                 if stored.state is not InboundState.NEW:
                     return
-                outcome = await self._dispatch(session, stored.body, now)
-                stored.state, stored.outcome = InboundState.DONE, outcome
-                stored.handled_at, stored.lease_until = now, None
+                outcome = await self._work(session, stored, now)
+                _note(stored, outcome, now)
         except Exception as error:
             log.warning("event_failed", event_id=event_id, error=type(error).__name__)
             await self._note_failure(event_id, error, now)
         else:
-            log.info("event_handled", event_id=event_id, outcome=outcome)
-            EVENTS.labels("handled").inc()
+            if not isinstance(outcome, Later):
+                log.info("event_handled", event_id=event_id, outcome=outcome)
+                EVENTS.labels("handled").inc()
 
-    async def _dispatch(self, session: AsyncSession, body: str, now: datetime) -> str:
-        if body.startswith(customer_chat.SET_ASIDE):
-            return await self._place_set_aside(session, body, now)
-        match event := parse(body):
-            case ArchiveBell():
-                return f"handled: {await self.pull(now)} messages from the archive"
-            case ContactChanged():
-                return await customer_chat.on_contact_changed(session, event, self.wecom, now)
-            case _:
-                return f"not handled: {event.kind}"
-
-    async def _place_set_aside(self, session: AsyncSession, body: str, now: datetime) -> str:
-        if self.archive is None:
-            return "not handled: there is no archive any more"
-        return await customer_chat.place_set_aside(session, body, self.archive, self.wecom, now)
+    async def _work(self, session: AsyncSession, stored: InboundEvent, now: datetime) -> Outcome:
+        work = Work(
+            session=session,
+            sessions=self.sessions,
+            wecom=self.wecom,
+            archive=self.archive,
+            settings=self.settings,
+            now=now,
+            received_at=stored.received_at,
+        )
+        return await handle(work, text_of(stored, self.seal))
 
     async def _note_failure(self, event_id: int, error: Exception, now: datetime) -> None:
         async with self.sessions.begin() as session:
@@ -173,6 +185,15 @@ class Dispatcher:
                 return
             conversations.note_failure(message, _in_words(error), now)
         MESSAGES.labels("given_up" if message.answered else "failed").inc()
+
+
+def _note(stored: InboundEvent, outcome: Outcome, now: datetime) -> None:
+    """What became of it; one that comes later has not been tried."""
+    if isinstance(outcome, Later):
+        stored.lease_until, stored.attempts = outcome.until, stored.attempts - 1
+        return
+    stored.state, stored.outcome = InboundState.DONE, outcome
+    stored.handled_at, stored.lease_until = now, None
 
 
 def _tries(error: Exception) -> int:

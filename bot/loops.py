@@ -3,14 +3,28 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, Literal
 
 import structlog
 
 from bank.bells import rung
 from bank.settings import Settings
-from bot import customer_chat, inbox
+from bot import (
+    contact_ways,
+    customer_chat,
+    held,
+    inbox,
+    intents,
+    rejections,
+    repair,
+    retention,
+    service_chat,
+    service_rows,
+    welcome_rows,
+)
 from bot.app import Parts
+from bot.service_answers import Assistant
 from knowledge import indexing
 from scheduler.clock import Clockwork
 
@@ -24,6 +38,14 @@ EVENT_PATIENCE = 2.0
 ARCHIVE_PATIENCE = 5.0
 LIBRARY_PATIENCE = 3.0
 LEARNING_PAUSE = 2.0
+WAY_PATIENCE = 5.0
+SEEN_PAUSE = 10.0
+INTENT_PAUSE = 60.0
+HELD_PAUSE = 20.0
+SERVICE_PAUSE = 10.0
+ACCOUNTS_PAUSE = 600.0
+PAIRS_PAUSE = 30.0
+PURGE_PAUSE = 3600.0
 
 
 @asynccontextmanager
@@ -32,7 +54,7 @@ async def running_loops(settings: Settings, parts: Parts, role: Role) -> AsyncIt
     async with parts.sessions() as session:
         await parts.index.restore(session)
     await catch_up_library(parts)
-    tasks = [asyncio.create_task(loop) for loop in _loops(parts, role)]
+    tasks = [asyncio.create_task(loop) for loop in _loops(settings, parts, role)]
     clockwork = Clockwork(settings, parts.sessions, parts.wecom, parts.now)
     if role != "web":
         clockwork.start()
@@ -47,8 +69,13 @@ async def running_loops(settings: Settings, parts: Parts, role: Role) -> AsyncIt
                 await task
 
 
-def _loops(parts: Parts, role: Role) -> list[Coroutine[Any, Any, None]]:
+def _loops(settings: Settings, parts: Parts, role: Role) -> list[Coroutine[Any, Any, None]]:
+    async def forget_texts(parts: Parts) -> None:
+        async with parts.sessions.begin() as session:
+            await retention.purge(session, settings, parts.now())
+
     follow = [
+        _every(parts, PAIRS_PAUSE, note_callbacks),
         _on_bell(parts, indexing.BELL, LIBRARY_PATIENCE, catch_up_library),
         _every(parts, LEARNING_PAUSE, learn),
     ]
@@ -56,9 +83,19 @@ def _loops(parts: Parts, role: Role) -> list[Coroutine[Any, Any, None]]:
         return follow
     return [
         *follow,
+        greet(parts),
+        _every(parts, SEEN_PAUSE, note_welcomes_seen),
+        _on_bell(parts, contact_ways.BELL, WAY_PATIENCE, make_contact_ways),
+        _every(parts, INTENT_PAUSE, look_up_intents),
         _on_bell(parts, inbox.BELL, EVENT_PATIENCE, handle_events),
+        keep_repairing(parts),
         _on_bell(parts, customer_chat.QUESTION_BELL, EVENT_PATIENCE, answer),
         _every(parts, ARCHIVE_PATIENCE, pull_archive),
+        _on_bell(parts, service_rows.BELL, EVENT_PATIENCE, answering_service(settings)),
+        _every(parts, SERVICE_PAUSE, pulling_service(settings)),
+        _every(parts, ACCOUNTS_PAUSE, learn_service_accounts),
+        _every(parts, HELD_PAUSE, release_held),
+        _every(parts, PURGE_PAUSE, forget_texts),
     ]
 
 
@@ -80,6 +117,63 @@ async def handle_events(parts: Parts) -> None:
     await parts.dispatcher.handle_new(parts.now())
 
 
+async def keep_repairing(parts: Parts) -> None:
+    """Compare ourselves with WeCom in its rhythm, and at once what somebody asks for."""
+    with parts.bells.ear(repair.BELL) as ear:
+        asked: repair.Kind | None = None
+        while True:
+            await _safely(parts, partial(compare, asked=asked))
+            asked = await _asked_for(ear)
+
+
+async def compare(parts: Parts, asked: repair.Kind | None) -> None:
+    """Run the rounds that are due."""
+    await repair.run_due(parts.sessions, parts.wecom, parts.now, asked)
+
+
+async def _asked_for(ear: asyncio.Queue[str]) -> repair.Kind | None:
+    """What somebody wants compared now; None when it is only time to look."""
+    try:
+        heard = await asyncio.wait_for(ear.get(), repair.PATIENCE_SECONDS)
+    except TimeoutError:
+        return None
+    return repair.Kind(heard) if heard in list(repair.Kind) else None
+
+
+async def release_held(parts: Parts) -> None:
+    """Let go of events that were held for their time, once WeCom's clock clears them."""
+    await held.release_in_time(parts.sessions, parts.wecom)
+
+
+async def note_callbacks(parts: Parts) -> None:
+    """Keep in mind which pair of token and key is in use, and why callbacks were refused."""
+    async with parts.sessions.begin() as session:
+        await parts.pairs.save(session)
+        await rejections.keep(session, parts.rejections.taken(), parts.now())
+
+
+async def greet(parts: Parts) -> None:
+    """Welcome new customers, whatever the handling of events is busy with."""
+    with parts.bells.ear(inbox.BELL) as ear:
+        await parts.greeter.keep_greeting(ear)
+
+
+async def note_welcomes_seen(parts: Parts) -> None:
+    """Give every welcome its touchpoint once its customer is known."""
+    async with parts.sessions.begin() as session:
+        await welcome_rows.note_seen(session, parts.now())
+
+
+async def look_up_intents(parts: Parts) -> None:
+    """Find out what became of creations whose answer was lost."""
+    await intents.look_up(parts.sessions, parts.wecom, parts.now())
+
+
+async def make_contact_ways(parts: Parts) -> None:
+    """Make and delete contact ways at WeCom."""
+    await parts.way_maker.work()
+
+
 async def pull_archive(parts: Parts) -> None:
     """Look into the archive without a bell."""
     await parts.dispatcher.pull_without_bell(parts.now())
@@ -88,6 +182,29 @@ async def pull_archive(parts: Parts) -> None:
 async def answer(parts: Parts) -> None:
     """Suggest replies to what customers wrote."""
     await parts.dispatcher.answer_new(parts.now())
+
+
+def answering_service(settings: Settings) -> Work:
+    """Decide about what customers wrote to 微信客服, and say what was decided."""
+
+    async def answer_service(parts: Parts) -> None:
+        await Assistant(parts.sessions, parts.wecom, settings, parts.index).work(parts.now())
+
+    return answer_service
+
+
+def pulling_service(settings: Settings) -> Work:
+    """Look into 微信客服 without a bell."""
+
+    async def pull_service(parts: Parts) -> None:
+        await service_chat.pull_without_bell(parts.sessions, parts.wecom, settings, parts.now())
+
+    return pull_service
+
+
+async def learn_service_accounts(parts: Parts) -> None:
+    """Know the accounts of 微信客服 this app may act for."""
+    await service_chat.learn_accounts(parts.sessions, parts.wecom)
 
 
 async def _on_bell(parts: Parts, bell: str, patience: float, work: Work) -> None:

@@ -11,6 +11,7 @@ from sqlmodel.sql.expression import Select
 from bank.calendar import local_day
 from bank.models import AuditEntry, Role, Staff
 from bot import system
+from bot.inbound_words import result_label
 from bot.models import InboundEvent, InboundState
 from content import shelf
 from content.review import REVIEWERS
@@ -297,7 +298,7 @@ async def _quarantine(session: AsyncSession) -> Panel:
             Cell(str(event.id), style="num"),
             Cell(when(event.received_at, "%m-%d %H:%M"), style="nowrap"),
             Cell(str(event.attempts), style="num"),
-            Cell(system.outcome_label(event.outcome), style="clip"),
+            Cell(result_label(event.outcome), style="clip"),
         ]
         for event in (await session.execute(query)).scalars()
     ]

@@ -146,7 +146,7 @@ async def _config(request: web.Request, address: str) -> str:
     made: AgentConfig = agent_config(
         corp_id=settings.wecom_corp_id,
         agent_id=settings.wecom_agent_id,
-        ticket=await request.app[WECOM].agent_ticket(),
+        ticket=await request.app[WECOM].tickets.agent(),
         nonce=secrets.token_hex(8),
         timestamp=int(now_of(request).timestamp()),
         url=address,
@@ -322,7 +322,10 @@ async def tasks_tab(request: web.Request) -> web.Response:
 @streaming
 @SIDEBAR
 async def stream(request: web.Request) -> web.StreamResponse:
-    """Server-sent events: a nudge whenever this chat's suggestions or their material changed."""
+    """Server-sent events: a nudge whenever this chat's suggestions or their material changed.
+
+    It ends with the relation: whoever ends one rings, and every nudge asks whether it still stands.
+    """
     customer = await _own_customer(request)
     if customer is None:
         raise web.HTTPNotFound
@@ -338,6 +341,9 @@ async def stream(request: web.Request) -> web.StreamResponse:
                     b"event: suggestion\ndata: look\n\n" if heard else b": here\n\n"
                 )
                 heard = await _heard(chat, rung, changed)
+                if heard and await _own_customer(request) is None:
+                    await response.write(NUDGE)  # The open page looks, and is told whose it is not.
+                    break
     return response
 
 
@@ -363,4 +369,6 @@ async def _own_customer(request: web.Request) -> UUID | None:
     async with request.app[SESSIONS]() as session:
         who, contact = signed(request), request.match_info["contact"]
         customer = await book.find_contact(session, who, contact)
-        return customer.id if customer else None
+        if customer is None or await book.active_follow(session, who.id, customer.id) is None:
+            return None
+        return customer.id

@@ -39,6 +39,18 @@ class FollowState(enum.StrEnum):
     ACTIVE = "active"
     REMOVED_BY_CUSTOMER = "removed_by_customer"
     REMOVED_BY_RM = "removed_by_rm"
+    TRANSFERRED = "transferred"
+    GONE = "gone"
+
+    @property
+    def label(self) -> str:
+        return {
+            "active": "跟进中",
+            "removed_by_customer": "客户已删除",
+            "removed_by_rm": "已解除",
+            "transferred": "已移交",
+            "gone": "关系已不存在",
+        }[self]
 
 
 class Purpose(enum.StrEnum):
@@ -79,7 +91,10 @@ class Follow(SQLModel, table=True):
     added_at: datetime = instant()
     removed_at: datetime | None = instant(default=None)
     source: str = Field(default="", description="`state` of the contact way it came by")
+    add_way: int | None = Field(default=None, description="WeCom's number for how they met")
     remark: str = ""
+    archive_agreed_at: datetime | None = instant(default=None)
+    transfer_failure: str = Field(default="", description="why a handover to another RM failed")
 
 
 class CustomerTag(SQLModel, table=True):
@@ -118,3 +133,51 @@ class Holding(SQLModel, table=True):
     amount_cents: int = Field(sa_type=BigInteger)
     bought_on: date
     matures_on: date | None = None
+
+
+class CorpTag(SQLModel, table=True):
+    """A tag of the company as WeCom keeps it 企业标签."""
+
+    __tablename__ = "corp_tag"
+
+    tag_id: str = Field(primary_key=True)
+    group_id: str = ""
+    group_name: str = ""
+    name: str
+    deleted_at: datetime | None = instant(default=None)
+
+
+class CustomerGroup(SQLModel, table=True):
+    """A customer group 客户群 as WeCom last told it."""
+
+    __tablename__ = "customer_group"
+
+    id: UUID = key()
+    chat_id: str = Field(unique=True)
+    name: str = ""
+    notice: str = ""
+    owner_userid: str = Field(default="", index=True)
+    created_at: datetime | None = instant(default=None)
+    dismissed_at: datetime | None = instant(default=None)
+    member_version: str = ""
+    checked_at: datetime | None = instant(default=None)
+
+
+class GroupMember(SQLModel, table=True):
+    """Somebody in a customer group, or who was: a member of staff or a customer."""
+
+    __tablename__ = "group_member"
+    __table_args__ = (UniqueConstraint("group_id", "member_id"),)
+
+    id: UUID = key()
+    group_id: UUID = Field(foreign_key="customer_group.id")
+    member_id: str = Field(index=True, description="userid, or external_userid of a customer")
+    is_staff: bool = False
+    customer_id: UUID | None = Field(default=None, foreign_key="customer.id", index=True)
+    nickname: str = ""
+    joined_at: datetime = instant()
+    left_at: datetime | None = instant(default=None)
+    join_scene: int | None = None
+    quit_scene: int | None = None
+    channel_key: str = Field(default="", description="`state` of the join way it came by")
+    invited_by: str = ""

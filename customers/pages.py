@@ -41,6 +41,29 @@ LONGEST_TEXT = 40
 SOON_DAYS = 30
 
 Options = list[tuple[str, str]]
+# WeCom's numbers for how a customer and a member met.
+ADD_WAYS: dict[int | None, str] = {
+    1: "扫描二维码",
+    2: "搜索手机号",
+    3: "名片分享",
+    4: "群聊",
+    5: "手机通讯录",
+    6: "微信联系人",
+    8: "第三方客服",
+    9: "搜索邮箱",
+    10: "视频号",
+    11: "日程参与人",
+    12: "会议参与人",
+    13: "微信好友对应的企业微信",
+    14: "智慧硬件专属客服",
+    15: "上门服务客服",
+    16: "获客链接",
+    17: "定制开发",
+    18: "需求回复",
+    24: "第三方应用",
+    201: "内部成员共享",
+    202: "管理员分配",
+}
 
 
 @dataclass(frozen=True)
@@ -100,6 +123,7 @@ class Portrait:
     stage: str  # as chosen in the form
     note: str = ""  # as typed
     errors: dict[str, str] = field(default_factory=dict)  # field → what is wrong
+    ways: dict[int | None, str] = field(default_factory=lambda: ADD_WAYS)  # how they met
 
 
 @routes.get("/customers")

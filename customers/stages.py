@@ -1,13 +1,16 @@
-"""An RM says where the relation with a customer stands, and why."""
+"""Where the relation with a customer stands: said by an RM, or lost when everybody is gone."""
 
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
 
 from bank import audit
-from customers.models import Customer, Stage
+from customers.models import Customer, Follow, FollowState, Stage
 
 LONGEST_NOTE = 200
+LOST = "客户删除了客户经理，且没有其他同事跟进"
+BACK = "客户重新添加了客户经理"
 
 
 def change(
@@ -23,6 +26,36 @@ def change(
     wrong = _wrong(customer, stage, note)
     if wrong or stage is None:
         return wrong
+    _set(session, customer, stage, note, by, now)
+    return {}
+
+
+async def follow_relations(session: AsyncSession, customer: Customer, now: datetime) -> None:
+    """Lost when the customer left and nobody follows any more; as before when somebody does again.
+
+    Depends on the relations alone, not on the order in which they changed.
+    """
+    query = select(Follow.state).where(col(Follow.customer_id) == customer.id)
+    states = set((await session.execute(query)).scalars())
+    if FollowState.ACTIVE in states:
+        if customer.stage == Stage.LOST and (before := await _before_loss(session, customer)):
+            _set(session, customer, before, BACK, audit.SYSTEM, now)
+    elif FollowState.REMOVED_BY_CUSTOMER in states and customer.stage != Stage.LOST:
+        _set(session, customer, Stage.LOST, LOST, audit.SYSTEM, now)
+
+
+async def _before_loss(session: AsyncSession, customer: Customer) -> Stage | None:
+    """The stage before the loss; None where a person called the customer lost."""
+    changes = await audit.history(session, "customer", customer.id)
+    stages = [line for line in changes if line.action == "customers:customer:stage"]
+    if not stages or stages[-1].actor != audit.SYSTEM:
+        return None
+    return Stage(stages[-1].detail["before"])
+
+
+def _set(
+    session: AsyncSession, customer: Customer, stage: Stage, note: str, by: str, now: datetime
+) -> None:
     before, customer.stage = customer.stage, stage
     audit.record(
         session,
@@ -34,7 +67,6 @@ def change(
         after=stage.value,
         note=note,
     )
-    return {}
 
 
 def _wrong(customer: Customer, stage: Stage | None, note: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from bank import audit
 from bank.models import AuditEntry, Staff
 from compliance.suitability import expires_at
 from customers.models import Consent, Customer, Follow, FollowState, Purpose, Stage
@@ -59,8 +60,12 @@ async def _relations(session: AsyncSession, customer_id: UUID) -> list[Event]:
     )
     events = []
     for follow, rm in await session.execute(query):
-        came = f"来源：{follow.source}" if follow.source else ""
+        # The key of a contact way says nothing to a reader; its channel stands beside the relation.
+        came = "" if follow.source.isascii() else f"来源：{follow.source}"
         events.append(Event(follow.added_at, Side.STAFF, f"{rm}添加了客户", came, "blue"))
+        if follow.archive_agreed_at is not None:
+            agreed = f"客户同意与{rm}的会话存档"
+            events.append(Event(follow.archive_agreed_at, Side.CUSTOMER, agreed, "", "green"))
         if follow.removed_at is not None:
             events.append(_ended(follow, rm, follow.removed_at))
     return events
@@ -69,6 +74,12 @@ async def _relations(session: AsyncSession, customer_id: UUID) -> list[Event]:
 def _ended(follow: Follow, rm: str, at: datetime) -> Event:
     if follow.state == FollowState.REMOVED_BY_CUSTOMER:
         return Event(at, Side.CUSTOMER, f"客户删除了{rm}", "跟进关系结束", "red")
+    if follow.state == FollowState.TRANSFERRED:
+        return Event(at, Side.STAFF, f"{rm}的客户已移交给其他客户经理", "", "dark")
+    if follow.state == FollowState.GONE:
+        return Event(
+            at, Side.STAFF, f"与{rm}的好友关系已不存在", "由对账发现，原因待企业微信告知", "dark"
+        )
     return Event(at, Side.STAFF, f"{rm}解除了跟进关系", "", "dark")
 
 
@@ -112,7 +123,8 @@ async def _stages(session: AsyncSession, customer_id: UUID) -> list[Event]:
         )
     )
     rows = await session.execute(query)
-    return [_staged(entry, name or entry.actor) for entry, name in rows]
+    by_system = {audit.SYSTEM: "系统"}
+    return [_staged(entry, name or by_system.get(entry.actor, entry.actor)) for entry, name in rows]
 
 
 def _staged(entry: AuditEntry, name: str) -> Event:

@@ -63,6 +63,7 @@ def _entry(title: str, path: str, icon: str, *roles: Role) -> Entry:
 
 
 SEES_CUSTOMERS = (Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
+GAINS_CUSTOMERS = (Role.RM, Role.BRANCH_MANAGER, Role.HQ)
 SEES_CONTENT = (*SEES_CUSTOMERS, Role.EDITOR, Role.APPROVER)
 WORKS_ON_CONTENT = (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR)
 
@@ -72,7 +73,11 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "客户中心",
         (
             _entry("客户列表", "/customers", "people", *SEES_CUSTOMERS),
+            _entry("客户群", "/groups", "grid", *SEES_CUSTOMERS),
             _entry("推荐回复", "/suggestions", "chat", *SEES_CUSTOMERS),
+            _entry("渠道活码", "/channels", "link", *GAINS_CUSTOMERS),
+            _entry("欢迎语", "/welcomes", "star", *GAINS_CUSTOMERS),
+            _entry("客服会话", "/service", "phone", *SEES_CUSTOMERS),
         ),
     ),
     (
@@ -96,6 +101,8 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "系统",
         (
             _entry("回调与隔离区", "/system/inbound", "inbox", Role.ADMIN, Role.AUDITOR),
+            _entry("企业微信接口", "/system/wecom", "link", Role.ADMIN, Role.AUDITOR),
+            _entry("对账与补偿", "/system/repairs", "refresh", Role.ADMIN, Role.AUDITOR),
             _entry("员工与角色", "/system/staff", "key", Role.ADMIN, Role.AUDITOR),
             _entry("操作日志", "/system/audit", "book", Role.COMPLIANCE, Role.AUDITOR),
             _entry("组件", "/system/components", "grid", Role.ADMIN),

@@ -111,14 +111,15 @@ async def _exchange(request: web.Request, door: str) -> web.Response:
     if not state or not hmac.compare_digest(state.encode(), returned.encode()):
         return error_page(request, 403, "登录已失效：请重新打开页面登录。")
     try:
-        userid = await request.app[WECOM].member_of_code(request.query.get("code", ""))
+        code = request.query.get("code", "")
+        signed_in = await request.app[WECOM].sign_in.member_of_code(code)
     except WeComError as error:
         log.warning("signin_refused", error=type(error).__name__)
         return error_page(
             request, 403, "企业微信没有确认您的身份：请重新登录；若仍不行，请联系系统管理员。"
         )
     session, now = session_of(request), now_of(request)
-    staff = await people.by_userid(session, userid)
+    staff = await people.by_userid(session, signed_in.userid)
     if staff is None:
         return error_page(
             request, 403, "您还没有开通使用权限：请联系系统管理员在“员工与角色”中添加您。"

@@ -31,7 +31,7 @@ from knowledge.hybrid import Audience, Hit
 from knowledge.indexing import LibraryIndex
 from knowledge.matching import Candidate, Match, rank
 from knowledge.models import Suggestion, SuggestionState
-from knowledge.writer import QUOTING, Draft, Source, Writer, quote
+from knowledge.writer import QUOTING, Draft, QuotingWriter, Source, Writer, quote
 from wecom.channels import Channel
 
 log = structlog.get_logger("knowledge")
@@ -75,9 +75,10 @@ async def suggest(
     masked = masked_question(question.text)
     audience = Audience(now, question.channel.value, facts.branch_id, facts.risk_ceiling)
     found = await asyncio.to_thread(index.hybrid.search, masked, audience, CANDIDATES)
-    live, documents = await _still_live(session, found.hits, audience)
+    live, documents = await still_live(session, found.hits, audience)
     turned_down = await _turned_down(session, facts.customer_id, question)
-    matches = rank(_candidates(live, documents), held=facts.held_products, turned_down=turned_down)
+    candidates = candidates_of(live, documents)
+    matches = rank(candidates, held=facts.held_products, turned_down=turned_down)
     matches = await _without_used(session, question, matches)
     suggestion = _blank(question, facts, masked, index, found.tier, found.confidence, now)
     suggestion.filters = _filters(audience, found.hits, live)
@@ -108,10 +109,10 @@ def masked_question(text: str) -> str:
     return mask(text).text
 
 
-async def _still_live(
+async def still_live(
     session: AsyncSession, hits: Sequence[Hit], audience: Audience
 ) -> tuple[list[Hit], dict[UUID, library.LibraryDocument]]:
-    """Ask the database again: the index may lag behind a withdrawal."""
+    """The hits that may be used now, and their documents: the index may lag behind."""
     ids = [_version(hit) for hit in hits]
     live = await library.only_live(
         session,
@@ -152,9 +153,10 @@ async def _without_used(
     return [match for match in matches if match.candidate.version_id not in used]
 
 
-def _candidates(
+def candidates_of(
     hits: Sequence[Hit], documents: dict[UUID, library.LibraryDocument]
 ) -> list[Candidate]:
+    """What ranking and quoting look at, in the order of the hits."""
     return [_candidate(hit, documents[_version(hit)]) for hit in hits]
 
 
@@ -229,13 +231,8 @@ async def _word(
 ) -> None:
     """Draft from the best passages; a draft the rules refuse gives way to the quoted passage."""
     sources = [source_of(m.candidate, documents[m.candidate.version_id]) for m in matches[:SOURCES]]
-    worded = await _may_word(session, suggestion)
-    draft = await writer.draft(question, sources) if worded else quote(sources)
-    verdict, reasons = judge(draft)
-    if draft.writer != QUOTING and (reasons or await _strays(session, draft)):
-        log.warning("draft_refused", writer=draft.writer, rules=len(reasons))
-        draft = quote(sources)
-        verdict, reasons = judge(draft)
+    by = writer if await _may_word(session, suggestion) else QuotingWriter()
+    draft, verdict, reasons = await worded(session, question, sources, by)
     best = documents[draft.sentences[0].source.version_id]
     cited = {sentence.source.material_id for sentence in draft.sentences}
     suggestion.draft = await with_reminder(session, draft.text, cited)
@@ -245,6 +242,18 @@ async def _word(
     suggestion.version_id = best.version_id
     suggestion.reasons = [*matches[0].reasons, *reasons]
     suggestion.state = SuggestionState.BLOCKED if reasons else SuggestionState.OFFERED
+
+
+async def worded(
+    session: AsyncSession, question: str, sources: Sequence[Source], writer: Writer
+) -> tuple[Draft, Verdict, tuple[str, ...]]:
+    """A draft with its judgement; one that strays or is refused gives way to quoting."""
+    draft = await writer.draft(question, sources)
+    verdict, reasons = judge(draft)
+    if draft.writer == QUOTING or not (reasons or await _strays(session, draft)):
+        return draft, verdict, reasons
+    log.warning("draft_refused", writer=draft.writer, rules=len(reasons))
+    return (draft := quote(sources)), *judge(draft)
 
 
 async def _may_word(session: AsyncSession, suggestion: Suggestion) -> bool:
@@ -288,9 +297,9 @@ def _source(document: library.LibraryDocument, passage: library.PassageText) -> 
     )
 
 
-def judge(draft: Draft) -> tuple[Verdict, tuple[str, ...]]:
+def judge(draft: Draft, speaker: Speaker = Speaker.RM) -> tuple[Verdict, tuple[str, ...]]:
     """What the rules say of a draft: wording, and every number found in the passage it cites."""
-    verdict = checked(draft.text, Speaker.RM)
+    verdict = checked(draft.text, speaker)
     reasons = blocked_by(verdict)
     cited = [sentence.source.text for sentence in draft.sentences]
     if not cited:
@@ -345,11 +354,10 @@ async def open_for(
     session: AsyncSession, staff_id: UUID, customer_id: UUID, limit: int = 5
 ) -> list[Suggestion]:
     """The newest suggestions for this RM and customer."""
-    query = select(Suggestion).where(
-        Suggestion.staff_id == staff_id, Suggestion.customer_id == customer_id
-    )
-    newest = query.order_by(col(Suggestion.created_at).desc(), col(Suggestion.variant).desc())
-    return list((await session.execute(newest.limit(limit))).scalars())
+    of_both = Suggestion.staff_id == staff_id, Suggestion.customer_id == customer_id
+    newest = (col(Suggestion.created_at).desc(), col(Suggestion.variant).desc())
+    query = select(Suggestion).where(*of_both).order_by(*newest).limit(limit)
+    return list((await session.execute(query)).scalars())
 
 
 async def find(
@@ -364,7 +372,7 @@ async def find(
     """Live material for a search box, best first, under the same filters as suggestions."""
     audience = Audience(now, channel.value, facts.branch_id, facts.risk_ceiling)
     found = await asyncio.to_thread(index.hybrid.search, masked_question(query), audience, limit)
-    live, documents = await _still_live(session, found.hits, audience)
+    live, documents = await still_live(session, found.hits, audience)
     return [documents[_version(hit)] for hit in live]
 
 

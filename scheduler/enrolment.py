@@ -174,10 +174,10 @@ async def on_trigger(
 async def leave_all(
     session: AsyncSession, customer_id: UUID, staff_id: UUID, reason: str, now: datetime
 ) -> int:
-    """The relation ended: leave every SOP run by this RM and cancel what was planned."""
+    """The relation ended: leave every SOP run by this RM and cancel what the customer has not."""
     theirs = (Enrolment.customer_id == customer_id, Enrolment.staff_id == staff_id)
     ids = await _active(session, theirs)
-    await touches.cancel_planned(session, ids, reason, now)
+    await touches.cancel_unsent(session, ids, reason, now)
     return await _end(session, ids, EnrolmentState.LEFT, reason, now)
 
 

@@ -45,8 +45,8 @@ from scheduler.models import (
     Touch,
 )
 from scheduler.touches import DEAD_MATERIAL
+from wecom.attachments import CUSTOMER_TEXT
 from wecom.channels import Channel
-from wecom.messages import CUSTOMER_TEXT
 
 NOT_ENROLLED = "客户已退出该 SOP"
 SOP_STOPPED = "SOP 已停止"

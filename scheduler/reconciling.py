@@ -18,8 +18,9 @@ from bank.models import Staff
 from customers.models import Customer
 from scheduler import enrolment, touches
 from scheduler.models import SendTask, TaskState, Touch
-from wecom.client import MassSendRecord, WeComClient
+from wecom.client import WeComClient
 from wecom.errors import MassSendCancelled, RelationGone, WeComError
+from wecom.mass_sends import MassSendRecord
 
 log = structlog.get_logger("scheduler")
 
@@ -122,7 +123,7 @@ async def _look_up(
     wecom: WeComClient, doubt: Doubt, taken: Collection[str], now: datetime
 ) -> list[Found]:
     start, end = doubt.intent_at - BEFORE, min(now, doubt.intent_at + AFTER) + BEFORE
-    listed = await wecom.mass_sends(start, end)
+    listed = await wecom.mass_sends.listed(start, end)
     candidates = [row for row in listed if row.text == doubt.text and row.msgid not in taken]
     found = [await _ours(wecom, doubt, row) for row in candidates]
     return [one for one in found if one is not None]
@@ -131,13 +132,13 @@ async def _look_up(
 async def _ours(wecom: WeComClient, doubt: Doubt, row: MassSendRecord) -> Found | None:
     """The candidate, if it lies with our RM and reaches none but our customers."""
     try:
-        parts = await wecom.mass_send_tasks(row.msgid)
+        parts = await wecom.mass_sends.tasks(row.msgid)
         if doubt.userid.lower() not in {part.userid.lower() for part in parts}:
             return None
     except MassSendCancelled:
         pass  # Stopped by an administrator: the customers still tell whose it was.
     try:
-        results = await wecom.mass_send_results(row.msgid, doubt.userid)
+        results = await wecom.mass_sends.results(row.msgid, doubt.userid)
     except RelationGone:
         return None  # That RM has no part in it.
     reached = frozenset(result.external_userid for result in results)

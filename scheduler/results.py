@@ -4,7 +4,7 @@ A task with nothing left to send, or not confirmed for three days, is recalled f
 before it was recalled still counts as delivered.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,14 +14,17 @@ from sqlmodel import col, func, select
 
 from attribution import touchpoints
 from attribution.models import TouchpointKind
-from bank.database import Sessions
+from bank.database import Sessions, ring
 from bank.models import Staff
+from customers import follows
+from customers.models import Customer, FollowState
+from knowledge import suggestions
 from scheduler import enrolment, touches
 from scheduler.models import SendTask, TaskState, Touch, TouchState
 from wecom.channels import Channel
-from wecom.client import MassSendResult, WeComClient
+from wecom.client import WeComClient
 from wecom.errors import Busy, MassSendCancelled, RateLimited, WeComError
-from wecom.messages import SendStatus
+from wecom.mass_sends import MassSendResult, SendStatus
 
 log = structlog.get_logger("scheduler")
 
@@ -61,6 +64,7 @@ class Collected:
     delivered: int = 0
     not_reached: int = 0
     waiting: int = 0
+    strangers: list[Touch] = field(default_factory=list)  # whose customer is no friend any more
 
 
 async def collect(sessions: Sessions, wecom: WeComClient, now: datetime) -> Collected:
@@ -79,6 +83,10 @@ async def collect(sessions: Sessions, wecom: WeComClient, now: datetime) -> Coll
             report = Report(None, stopped=False)
         async with sessions.begin() as session:
             await _take_in(session, task, report, now, found)
+        asked_at = report.confirmed_at or now
+        while found.strangers:
+            async with sessions.begin() as session:
+                await _part(session, found.strangers.pop(), asked_at, now)
     return found
 
 
@@ -110,7 +118,7 @@ def _too_old(task: SendTask, now: datetime) -> bool:
 async def _ask(wecom: WeComClient, task: OpenTask) -> Report:
     stopped, confirmed_at = task.stop, None
     if task.stop:
-        await wecom.cancel_mass_send(task.msgid)
+        await wecom.mass_sends.cancel(task.msgid)
     else:
         try:
             confirmed_at = await _confirmed(wecom, task)
@@ -118,12 +126,12 @@ async def _ask(wecom: WeComClient, task: OpenTask) -> Report:
             stopped = True
     if not stopped and confirmed_at is None:
         return Report(None, stopped=False)
-    results = await wecom.mass_send_results(task.msgid, task.userid)
+    results = await wecom.mass_sends.results(task.msgid, task.userid)
     return Report(confirmed_at, stopped, tuple(results))
 
 
 async def _confirmed(wecom: WeComClient, task: OpenTask) -> datetime | None:
-    for part in await wecom.mass_send_tasks(task.msgid):
+    for part in await wecom.mass_sends.tasks(task.msgid):
         if part.userid.lower() == task.userid.lower() and part.confirmed:
             return part.confirmed_at
     return None
@@ -166,9 +174,23 @@ async def _settle(
     was_open = touch.state == TouchState.HANDED
     if result is not None and result.status in MISSES:
         touches.miss(touch, MISSES[result.status], now)
+        if was_open and result.status is SendStatus.NOT_FRIEND:
+            found.strangers.append(touch)
     elif stopped:
         touches.miss(touch, STOPPED, now)
     found.not_reached += was_open and touch.state == TouchState.NOT_REACHED
+
+
+async def _part(session: AsyncSession, touch: Touch, at: datetime, now: datetime) -> None:
+    """The send found no friend there: the customer had deleted the RM, and no event told us."""
+    rm = await session.get_one(Staff, touch.staff_id)
+    customer = await session.get_one(Customer, touch.customer_id)
+    how = FollowState.REMOVED_BY_CUSTOMER
+    ended = await follows.end(session, rm, customer.external_userid or "", how, at, now)
+    if ended is not None:
+        await enrolment.leave_all(session, customer.id, rm.id, MISSES[SendStatus.NOT_FRIEND], now)
+        await ring(session, suggestions.BELL, f"{customer.id}:{rm.id}")
+        log.info("relation_ended_by_send", follow=str(ended.id))
 
 
 def _seen(touch: Touch, at: datetime) -> touchpoints.Seen:

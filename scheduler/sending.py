@@ -26,7 +26,7 @@ from bank.models import Staff
 from bank.settings import Settings
 from scheduler import enrolment, gates, touches
 from scheduler.models import SendTask, TaskState, Touch
-from wecom.client import MassSendCreated, WeComClient
+from wecom.client import WeComClient
 from wecom.errors import (
     Busy,
     CredentialWrong,
@@ -36,7 +36,8 @@ from wecom.errors import (
     TokenDead,
     WeComError,
 )
-from wecom.messages import MassSend, TextCard
+from wecom.mass_sends import MassSend, MassSendCreated
+from wecom.messages import TextCard
 
 log = structlog.get_logger("scheduler")
 
@@ -180,7 +181,7 @@ async def _hand_over(
         if not await _still_intended(session, order.task_id):
             return False
     try:
-        created = await wecom.create_mass_send(MassSend(order.userid, order.contacts, order.text))
+        created = await wecom.mass_sends.create(MassSend(order.userid, order.contacts, order.text))
     except WeComError as error:
         async with sessions.begin() as session:
             outcome = await _not_handed(session, order, error, now, sent)
@@ -190,7 +191,7 @@ async def _hand_over(
         ours = await _handed(session, order, created, now)
     if not ours:
         # Somebody gave the call up for lost and planned its touches again.
-        await wecom.cancel_mass_send(created.msgid)
+        await wecom.mass_sends.cancel(created.msgid)
         log.warning("touch_sent", task=str(order.task_id), outcome="recalled")
         return False
     sent.handed += len(order.contacts) - len(created.failed)
@@ -275,7 +276,7 @@ async def _tell(
             str(URL(settings.public_url) / "touches" % {"state": "handed"}),
         )
         try:
-            await wecom.notify_member(userid, card)
+            await wecom.messages.send([userid], card)
         except WeComError as error:
             log.warning("rm_not_told", rm=userid, error=repr(error))
 

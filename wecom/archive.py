@@ -22,9 +22,9 @@ from itertools import pairwise
 
 import aiohttp
 
-from wecom.client import exchange
+from wecom.answer import Answer
 from wecom.errors import ArchiveBatchTooLarge, UnreadableAnswer
-from wecom.messages import Answer
+from wecom.exchange import exchange
 from wecom.tokens import Veiled
 
 CALL = "archive/messages"

@@ -3,21 +3,42 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Final, Protocol
 
-from wecom.errors import Busy, WeComError
+from wecom.answer import Answer
+from wecom.errors import Busy, UnreadableAnswer, WeComError
 
 # Renewed five minutes early, so that no call leaves with a token that dies on the way.
-MARGIN = 300.0
-# About two thousand refused fetches in an hour lock a company out for an hour; this makes 120.
-REFUSAL_PAUSE = 30.0
+MARGIN: Final = 300.0
+# About two thousand refused fetches in an hour lock a company out for an hour; this makes 60.
+REFUSAL_PAUSE: Final = 60.0
+LONGEST_LIFE: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Grant:
-    """A token or ticket as fetched, with its lifetime in seconds; never printed."""
+    """A token or ticket with the seconds it still lives; never printed.
+
+    `renew_in` are the seconds after which it should be renewed: five minutes before the end, or a
+    fifth of a shorter life.
+    """
 
     value: str = field(repr=False)
     lifetime: float
+    renew_in: float = -1.0
+
+    def __post_init__(self) -> None:
+        if self.renew_in < 0:
+            early = min(MARGIN, self.lifetime / 5)
+            object.__setattr__(self, "renew_in", self.lifetime - early)
+
+
+def grant_of(answer: Answer, name: str) -> Grant:
+    """Read a token or ticket out of its answer."""
+    value, lifetime = answer.text(name), answer.number("expires_in")
+    if not value or not 0 < lifetime <= LONGEST_LIFE:
+        raise UnreadableAnswer(call=answer.call, reason="no token with a life of hours")
+    return Grant(value, lifetime)
 
 
 class Veiled(dict[str, str]):
@@ -27,17 +48,41 @@ class Veiled(dict[str, str]):
         return f"<{', '.join(self)}>"
 
 
+Fetch = Callable[[], Awaitable[Grant]]
+
+
+class GrantStore(Protocol):
+    """Where grants are shared between processes; without one each process fetches its own."""
+
+    async def take(self, name: str, dead: str, fetch: Fetch) -> Grant:
+        """Return the grant of that name; fetch one if there is none alive other than `dead`.
+
+        However many processes ask at the same moment, one of them fetches.
+        """
+        ...
+
+
 class TokenSource:
     """One token of one secret, fetched by one caller at a time however many wait for it.
 
-    `now` counts seconds. After a refusal the same refusal is given for half a minute without asking
+    `now` counts seconds. After a refusal the same refusal is given for a minute without asking
     again; a fetch that found WeCom busy is not remembered.
     """
 
-    def __init__(self, fetch: Callable[[], Awaitable[Grant]], *, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        fetch: Fetch,
+        *,
+        now: Callable[[], float],
+        name: str = "",
+        store: GrantStore | None = None,
+    ) -> None:
         self._fetch = fetch
         self._now = now
+        self._name = name
+        self._store = store
         self._grant: Grant | None = None
+        self._dead: Grant | None = None
         self._renew_at = 0.0
         self._flight: asyncio.Task[Grant] | None = None
         self._refusal: WeComError | None = None
@@ -58,19 +103,23 @@ class TokenSource:
     def invalidate(self, grant: Grant) -> None:
         """Drop `grant` because WeCom no longer takes it; one fetched meanwhile is kept."""
         if self._grant is grant:
-            self._grant = None
+            self._grant, self._dead = None, grant
 
     async def _renew(self) -> Grant:
         asked_at = self._now()
+        dead = self._dead.value if self._dead else ""
         try:
-            grant = await self._fetch()
+            if self._store is None:
+                grant = await self._fetch()
+            else:
+                grant = await self._store.take(self._name, dead, self._fetch)
         except WeComError as refusal:
             self._remember(refusal)
             raise
         finally:
             self._flight = None
-        self._grant, self._refusal = grant, None
-        self._renew_at = asked_at + grant.lifetime - min(MARGIN, grant.lifetime / 5)
+        self._grant, self._dead, self._refusal = grant, None, None
+        self._renew_at = asked_at + grant.renew_in
         return grant
 
     def _remember(self, refusal: WeComError) -> None:

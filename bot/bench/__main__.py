@@ -1,4 +1,4 @@
-"""`python -m bot.bench`: this machine's figures; `python -m bot.bench install`: from nothing."""
+"""`python -m bot.bench`: figures of this machine; `install`: from nothing; `burst`: a rush."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bot.bench import callbacks, idle, install, suggestions, tables
+from bot.bench import burst, callbacks, idle, install, suggestions, tables
 from bot.bench.machine import Machine, a_bank, machine, postgresql_version, quiet, split_cores
 
 WIDTH = 120
@@ -77,6 +77,22 @@ def install_command(
     """Clone, set up and start a fresh copy; takes minutes and the package registry."""
     console, found = Console(quiet=as_json, width=WIDTH), install.measure()
     tables.show_installed(console, found)
+    if as_json:
+        typer.echo(json.dumps(tables.plain(found), ensure_ascii=False, indent=2))
+
+
+@app.command(name="burst")
+def burst_command(
+    per_second: Annotated[int, typer.Option(help="Callbacks a second.")] = 500,
+    seconds: Annotated[float, typer.Option(help="How long.")] = 60.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Ten times the ordinary rate with everything else running, until all of it is handled."""
+    console, plan = Console(quiet=as_json, width=WIDTH), burst.Plan(per_second, seconds)
+    tables.show_machine(console, _machine())
+    with a_bank() as settings:
+        found = burst.measure(settings, plan)
+    tables.show_burst(console, found)
     if as_json:
         typer.echo(json.dumps(tables.plain(found), ensure_ascii=False, indent=2))
 

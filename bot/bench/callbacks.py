@@ -20,7 +20,7 @@ from migrations import migrate
 COPIES = multiprocessing.get_context("forkserver")
 COPIES.set_forkserver_preload(["bot.bench.doors"])
 STORING = ("gathered", "single")
-GOAL = 0.6
+GOAL = 0.75
 GOODBYE_SECONDS = 10.0
 
 
@@ -115,18 +115,18 @@ class Played:
 @contextmanager
 def _load(settings: Settings) -> Iterator[Connection]:
     """The load on the other cores; on the same one where there is but one."""
-    with _process(obey, settings, split_cores()[1]) as (pipe, _):
+    with a_process(obey, settings, split_cores()[1]) as (pipe, _):
         yield pipe
 
 
 @contextmanager
 def _door(name: str, settings: Settings) -> Iterator[Served]:
-    with _process(serve_door, name, settings, split_cores()[0]) as (pipe, process):
+    with a_process(serve_door, name, settings, split_cores()[0]) as (pipe, process):
         yield Served(pipe.recv(), process)
 
 
 @contextmanager
-def _process(
+def a_process(
     work: Callable[..., None], *arguments: object
 ) -> Iterator[tuple[Connection, psutil.Process]]:
     """A process that works until we hang up."""

@@ -9,7 +9,6 @@ from contextlib import (
     suppress,
 )
 from dataclasses import replace
-from datetime import datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -18,11 +17,14 @@ import uvloop
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bank.sealing import open_seal
 from bank.settings import Settings
 from bot.app import callback_keys, make_app, open_parts
+from bot.arrivals import Arrival, store
 from bot.bench.load import HOST
 from bot.bench.machine import quiet, stay_on
-from bot.inbox import Inbox, an_arrival, store
+from bot.inbox import Inbox
+from bot.spool import Spool
 from wecom.callback import open_envelope
 from wecom.events import parse
 
@@ -70,17 +72,19 @@ async def gathered(settings: Settings) -> AsyncIterator[web.Application]:
 class SingleInbox(Inbox):
     """Stores every callback in a commit of its own, on as many connections as there are callers."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
+    def __init__(self, settings: Settings) -> None:
+        spool = Spool(settings.home / "spool")
+        super().__init__(settings.database_url, open_seal(settings), spool)
         self._free: asyncio.Queue[psycopg.AsyncConnection[Any]] = asyncio.Queue()
 
-    async def put(self, body: str, order_key: str, now: datetime) -> None:
-        """Return when the event is durable."""
+    async def durable(self, arrival: Arrival) -> bool:
+        """Return when its own commit is done."""
         connection = await self._free.get()
         try:
-            await store(connection, [an_arrival(body, order_key, now)])
+            await store(connection, [arrival])
         finally:
             self._free.put_nowait(connection)
+        return True
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -95,7 +99,7 @@ class SingleInbox(Inbox):
 @asynccontextmanager
 async def single(settings: Settings) -> AsyncIterator[web.Application]:
     """The product with a commit for each callback."""
-    inbox = SingleInbox(settings.database_url)
+    inbox = SingleInbox(settings)
     async with open_parts(settings) as parts, inbox.running():
         yield make_app(settings, replace(parts, inbox=inbox))
 

@@ -8,12 +8,14 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from multiprocessing.connection import Connection
 from time import perf_counter
 from typing import cast
 
 import uvloop
 
+from bank.database import utc_now
 from bank.settings import Settings
 from bot.app import callback_keys
 from bot.bench.machine import stay_on
@@ -55,15 +57,16 @@ class Round:
     latencies: list[float]
 
 
-def requests(keys: CallbackKeys, first: int, count: int) -> list[bytes]:
-    """Signed and encrypted callbacks as bytes on the wire, no two alike."""
-    return [_request(keys, number) for number in range(first, first + count)]
+def requests(keys: CallbackKeys, first: int, count: int, now: datetime) -> list[bytes]:
+    """Callbacks signed now and encrypted, as bytes on the wire, no two alike."""
+    signed_at = int(now.timestamp())
+    return [_request(keys, number, signed_at) for number in range(first, first + count)]
 
 
-def _request(keys: CallbackKeys, number: int) -> bytes:
+def _request(keys: CallbackKeys, number: int, signed_at: int) -> bytes:
     second = BEGAN + number // 1000
     event = EVENT.format(corp=keys.corp_id, second=second, rm=number % 10_000, number=number)
-    query, body = seal(keys, event, f"nonce{number}", second)
+    query, body = seal(keys, event, f"nonce{number}", signed_at)
     address = "&".join(f"{name}={value}" for name, value in query.items())
     head = (
         f"POST /wecom/callback?{address} HTTP/1.1\r\nHost: {HOST}\r\n"
@@ -155,7 +158,7 @@ def obey(pipe: Connection, settings: Settings, cores: list[int]) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, suppress(EOFError):
         while True:
             order: Order = pipe.recv()
-            built = requests(keys, order.first, order.count)
+            built = requests(keys, order.first, order.count, utc_now())
             pipe.send(GO)
             pipe.recv()
             pipe.send(runner.run(play(order, built)))

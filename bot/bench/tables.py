@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bot.bench.burst import Burst
 from bot.bench.callbacks import GOAL, Callbacks
 from bot.bench.idle import Idle
 from bot.bench.install import Installed
@@ -49,6 +50,26 @@ def show_callbacks(console: Console, found: Callbacks) -> None:
         f"durable ÷ opened: {found.ratio:.2f} by rate, {found.cpu_ratio:.2f} by CPU "
         f"(goal {GOAL}); acknowledged {found.acknowledged:,} = stored {found.stored:,}\n"
     )
+
+
+def show_burst(console: Console, found: Burst) -> None:
+    """What the callers saw, and how long the product went on handling."""
+    plan = found.plan
+    title = (
+        f"Burst: {plan.per_second} callbacks a second for {plan.seconds:.0f} s, all loops running"
+    )
+    table = _table(title, "")
+    table.add_row("answered 200", f"{found.acknowledged:,} of {plan.callbacks:,}")
+    table.add_row("p50, p99", f"{found.p50_ms:.1f} ms, {found.p99_ms:.1f} ms")
+    table.add_row("slowest answer", f"{found.slowest_ms / 1000:.2f} s")
+    table.add_row("handled while it came", f"{found.handled_meanwhile:,}")
+    table.add_row("the rest was handled in", f"{found.drain_seconds:.1f} s")
+    table.add_row("at a rate of", f"{found.drained_per_second:,.0f} /s")
+    table.add_row("most memory of siyu", f"RSS {found.peak_rss_mib:.0f} MiB")
+    became = ", ".join(f"{count:,} {word}" for word, count in sorted(found.outcomes.items()))
+    table.add_row("became", became)
+    console.print(table)
+    console.print("nothing lost; each customer's events in the order they were sent\n")
 
 
 def show_suggestions(console: Console, found: Suggesting) -> None:

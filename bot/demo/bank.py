@@ -9,12 +9,14 @@ from attribution.models import Touchpoint
 from bank.calendar import at_local
 from bank.models import AuditEntry
 from bank.settings import Settings
+from bot.demo.channels import channels
 from bot.demo.history import Reply, conversations
 from bot.demo.library import line, shelves
 from bot.demo.money import brought_along, holdings, purchases, reported, settle
 from bot.demo.people import People, people
 from bot.demo.rows import Rows
 from bot.demo.sequences import sequences
+from bot.demo.service import service
 from customers.models import Stage
 
 SEED = 20261
@@ -41,6 +43,8 @@ def written(today: date, seed: int, settings: Settings) -> Rows:
     sequences(rows, cast, shelf, shares, bought, today, seed, settings)
     holdings(rows, shares, today)
     reported(rows, bought)
+    channels(rows, cast, shelf, today, seed, settings)
+    service(rows, cast, shelf, today, settings.bank_name)
     _note_endings(rows, cast)
     # The database numbers both in the order they come: the order in which they happened.
     rows.of(Touchpoint).sort(key=lambda point: point.at)

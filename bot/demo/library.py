@@ -216,7 +216,7 @@ class _Desk:
         return [self._since_when(code)]
 
     def _since_when(self, code: str) -> _Path:
-        if code.startswith("SOP") or self.rng.random() < 0.6:
+        if code.startswith(("SOP", "WEL")) or self.rng.random() < 0.6:
             return _Path(State.APPROVED, self.rng.randint(316, LAUNCH))
         approved = self.rng.randint(20, 300)
         fitting = [days for days in (180, 270, 365) if days - approved > 31]

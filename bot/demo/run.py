@@ -31,6 +31,8 @@ CORP = Corp(
     archive_secret="demo-secret-of-the-archive",
     name="云州银行",
 )
+ROBOT_TOKEN = "demoRobotToken"
+ROBOT_AES_KEY = "rObOtDeMorObOtDeMorObOtDeMorObOtDeMorObOtD0"
 # Bells a second apart are distinct events, as on the platform, where they are 15 s apart.
 BELL_SECONDS = 1.0
 
@@ -63,6 +65,7 @@ async def demo(
     settings: Settings, port: int, *, now: Callable[[], datetime] = utc_now
 ) -> AsyncIterator[Parts]:
     """The whole demo, serving; a second start finds everything as it was left."""
+    settings = _with_assistants(settings)
     await asyncio.to_thread(migrate, settings.database_url)
     world = await prepared(settings, now())
     simulator = make_simulator(
@@ -74,8 +77,19 @@ async def demo(
         snapshot=snapshot(settings),
         archive_bell_seconds=BELL_SECONDS,
     )
+    world.robot.url = f"{settings.public_url}/wecom/aibot"
+    world.robot.token, world.robot.aes_key = ROBOT_TOKEN, ROBOT_AES_KEY
     async with serving(settings, HOST, port, mounted={"/simulator/": simulator}, now=now) as parts:
         yield parts
+
+
+def _with_assistants(settings: Settings) -> Settings:
+    """The bank answers in 微信客服 by itself, and has an internal robot."""
+    keys = {
+        "robot_token": SecretStr(ROBOT_TOKEN),
+        "robot_aes_key": SecretStr(ROBOT_AES_KEY),
+    }
+    return settings.model_copy(update={"service_automatic": True, **keys})
 
 
 def snapshot(settings: Settings) -> Path:

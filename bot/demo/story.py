@@ -26,6 +26,7 @@ from bank.settings import Settings
 from bot.app import Parts
 from bot.demo import run
 from bot.demo.visitor import StepFailed, Visitor
+from bot.models import ContactWay, WayState, Welcome, WelcomeState
 from content.models import Material, State, Version
 from content.review_pages import CHECKED_BY_HAND
 from customers.models import Customer, Follow, FollowState
@@ -291,10 +292,14 @@ def _suggestion(scene: Scene) -> Any:
 
 
 async def _join(scene: Scene) -> dict[str, Any]:
-    """Somebody new adds the RM; the welcome SOP enrols them (until one is drawn to be treated)."""
+    """Somebody new scans a code and is welcomed; the SOP enrols them, until one is treated."""
+    way = await scene.one(
+        select(ContactWay).where(*_scannable(scene)).order_by(col(ContactWay.channel))
+    )
     for number in range(1, 11):
-        contact = await scene.control("add_contact", userid=scene.rm.userid, name=f"新客户{number}")
+        contact = await scene.control("scan", config_id=way.config_id, name=f"新客户{number}")
         scene.newcomer = contact["external_userid"]
+        welcome = await scene.until("the welcome", lambda: scene.one(_welcome(scene)))
         enrolment = await scene.until("an enrolment", lambda: scene.one(_enrolment(scene)))
         if enrolment.arm is Arm.TREATED:
             break
@@ -303,7 +308,18 @@ async def _join(scene: Scene) -> dict[str, Any]:
         "enrolment": str(enrolment.id),
         "arm": enrolment.arm.value,
         "touches": await scene.one(planned),
+        "channel": way.channel,
+        "welcomed_at": welcome.settled_at.isoformat(),
     }
+
+
+def _scannable(scene: Scene) -> tuple[Any, ...]:
+    return ContactWay.staff_id == scene.rm.id, ContactWay.state == WayState.LIVE
+
+
+def _welcome(scene: Scene) -> Any:
+    sent = Welcome.state == WelcomeState.SENT
+    return select(Welcome).where(Welcome.external_userid == scene.newcomer, sent)
 
 
 def _enrolment(scene: Scene) -> Any:
@@ -390,7 +406,7 @@ STEPS: tuple[tuple[str, str, Play], ...] = (
     ("approve", "另一位审批人通过，几秒后可被检索", _approve),
     ("ask", "客户发来问题，推荐回复带出处入库", _ask),
     ("send", "客户经理从侧边栏发送，客户看到一次", _send),
-    ("join", "新客户添加客户经理，新客陪伴自动入组", _join),
+    ("join", "新客户扫码添加，欢迎语送达，新客陪伴自动入组", _join),
     ("touch", "首个触达到点，客户经理确认，结果收回", _touch),
     ("convert", "行内成交导入，按三种口径归因到分", _convert),
     ("withdraw", "合规下线素材，检索立即不可见", _withdraw),

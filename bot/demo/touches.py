@@ -25,7 +25,7 @@ from scheduler.enrolment import CONVERTED
 from scheduler.gates import policy_of, rendered
 from scheduler.models import Arm, Enrolment, SendTask, Sop, TaskState, Touch, TouchState
 from scheduler.results import MISSES, PATIENCE, STOPPED
-from wecom.messages import SendStatus
+from wecom.mass_sends import SendStatus
 
 LEFT = "客户关系已解除"
 UNCONFIRMED, QUOTA_USED, UNSUBSCRIBING = 0.07, 0.03, 0.14

@@ -8,10 +8,13 @@ from sqlmodel import col, func, select
 
 from bank.models import ROLE_LABELS, Branch, Role, Staff
 from bot.customer_chat import ARCHIVE
-from bot.models import Cursor, Speaker
+from bot.demo.service import seeded_service
+from bot.models import ContactWay, Cursor, Speaker, WayState
 from bot.models import Message as StoredMessage
 from customers.models import Customer, Follow
+from wecom.contact_ways import ONE_MEMBER, QR_CODE
 from wecom.simulator import Contact, FollowRelation, Member, World
+from wecom.simulator.channels import ContactWay as PlatformWay
 from wecom.simulator.state import Message
 
 REMEMBERED = timedelta(days=30)
@@ -26,7 +29,9 @@ async def seeded_world(session: AsyncSession) -> World:
     """
     world = World()
     world.seed(await _members(session), await _contacts(session), await _follows(session))
+    world.contact_ways.update(await _contact_ways(session))
     world.messages.extend(await _messages(session))
+    world.service = await seeded_service(session)
     position = len(world.messages)
     cursor = insert(Cursor).values(name=ARCHIVE, position=position)
     await session.execute(
@@ -80,6 +85,29 @@ async def _follows(session: AsyncSession) -> list[FollowRelation]:
         )
         for follow, userid, contact in (await session.execute(query))
     ]
+
+
+async def _contact_ways(session: AsyncSession) -> dict[str, PlatformWay]:
+    """The codes that can be scanned, by config id."""
+    query = (
+        select(ContactWay, Staff.userid)
+        .join(Staff, col(Staff.id) == col(ContactWay.staff_id))
+        .where(col(ContactWay.state) == WayState.LIVE)
+        .order_by(col(ContactWay.channel), col(Staff.userid))
+    )
+    return {
+        way.config_id: PlatformWay(
+            config_id=way.config_id,
+            created_at=way.made_at,
+            kind=ONE_MEMBER,
+            scene=QR_CODE,
+            users=[userid],
+            state=way.key,
+            remark=way.channel,
+        )
+        for way, userid in await session.execute(query)
+        if way.config_id
+    }
 
 
 async def _messages(session: AsyncSession) -> list[Message]:

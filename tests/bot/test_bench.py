@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bot.bench import callbacks, shelf, suggestions, tables
+from bot.bench import burst, callbacks, shelf, suggestions, tables
 from bot.bench.machine import bank_at, machine, percentile, postgresql_version
 from bot.bench.processes import memory_of
 from bot.inbox import AT_ONCE
@@ -27,6 +27,16 @@ def test_callbacks_are_measured_door_by_door_and_none_is_lost(
     assert all(0 < door.p50_ms <= door.p99_ms for door in found.doors.values())
     assert found.stored == found.acknowledged == 2 * (plan.requests + plan.warm_up)
     tables.show_callbacks(Console(quiet=True), found)
+
+
+def test_a_burst_is_measured_and_keeps_every_customers_order(database: str, tmp_path: Path) -> None:
+    plan = burst.Plan(per_second=20, seconds=3.0, customers=12, connections=4)
+    found = burst.measure(bank_at(tmp_path, database), plan)
+    assert (found.acknowledged, found.refused) == (plan.callbacks, 0)
+    assert sum(found.outcomes.values()) == plan.callbacks
+    assert 0 < found.p50_ms <= found.p99_ms <= found.slowest_ms
+    assert found.peak_rss_mib > 0
+    tables.show_burst(Console(quiet=True), found)
 
 
 def test_suggestions_are_measured_at_every_size(database: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bank import audit
 from bank.models import Role
 from bot import audit_words
-from bot.system import outcome_label
+from bot.effects import outcome_label
 from tests.builders import MONDAY, a_branch, a_staff, an_approved_material
 from tests.conftest import Product, Visitor
 
@@ -105,7 +105,7 @@ async def test_the_audit_book_is_told_in_words_and_can_be_searched(
     [
         ("customer adopted", "已登记客户与跟进关系"),
         ("handled: 3 messages from the archive", "从会话存档取得 3 条消息"),
-        ("not handled: change_external_tag", "未处理：不关心的事件类型（change_external_tag）"),
+        ("not handled: change_external_tag", "未处理：当前版本不识别的事件（change_external_tag）"),
         ("WeComError: 60011", "WeComError: 60011"),
         ("", "—"),
     ],

@@ -1,4 +1,4 @@
-"""The docs are complete: every setting, verb, page and word of the glossary."""
+"""The docs are complete: every setting, verb, page, metric and word of the glossary."""
 
 import enum
 import inspect
@@ -6,11 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+from prometheus_client import Counter, Gauge, Histogram
 from sqlmodel import SQLModel
 
+from bank import metrics
 from bank.settings import Settings
 from bot.app import PAGES
 from bot.cli import app as cli
+from wecom.simulator import app as simulator
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,3 +105,19 @@ def test_every_label_on_screen_is_chinese() -> None:
 def test_links_between_docs_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / link).exists(), f"{page.name} → {link}"
+
+
+METRICS = [each for each in vars(metrics).values() if isinstance(each, Counter | Gauge | Histogram)]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_is_documented(metric: Counter | Gauge | Histogram) -> None:
+    described = next(iter(metric.collect()))
+    page = read("reference/metrics.md")
+    assert described.documentation in page
+    assert f"`{described.name}" in page
+
+
+@pytest.mark.parametrize("verb", simulator.offered("CONTROLS"))
+def test_every_hand_of_the_simulator_is_documented(verb: str) -> None:
+    assert f"| `{verb}` |" in read("reference/simulator.md")

@@ -14,7 +14,7 @@ import pytest
 from aiohttp.test_utils import unused_port
 from sqlmodel import select
 
-from bank.database import Sessions
+from bank.database import Sessions, utc_now
 from bank.settings import Settings
 from bot.app import open_parts
 from bot.models import InboundEvent, InboundState
@@ -76,7 +76,7 @@ def callback(settings: Settings, number: int) -> tuple[dict[str, str], bytes]:
         f"<CreateTime>17{number:08d}</CreateTime><MsgType>event</MsgType>"
         f"<Event>something_new_{number}</Event></xml>"
     )
-    return seal(keys, plain, f"nonce{number}", "1409659813")
+    return seal(keys, plain, f"nonce{number}", int(utc_now().timestamp()))
 
 
 async def send_until_killed(

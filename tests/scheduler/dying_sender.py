@@ -12,18 +12,19 @@ from pydantic import SecretStr
 from bank.database import open_engine, open_sessions
 from bank.settings import Settings
 from scheduler.sending import send_due
-from wecom.client import MassSend, MassSendCreated, WeComClient
+from wecom.client import WeComClient
+from wecom.mass_sends import MassSend, MassSendCreated, MassSends
 
 
-class Doomed(WeComClient):
+class DoomedSends(MassSends):
     """Dies around the call that creates the task."""
 
     point = ""
 
-    async def create_mass_send(self, message: MassSend) -> MassSendCreated:
+    async def create(self, message: MassSend) -> MassSendCreated:
         """SIGKILL before the call, or once it was answered."""
         if self.point == "called":
-            await super().create_mass_send(message)
+            await super().create(message)
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("a killed process goes on")
 
@@ -37,7 +38,7 @@ async def main(database: str, platform: str, point: str, moment: str) -> None:
         wecom_secret=SecretStr("app-secret"),
     )
     async with aiohttp.ClientSession() as http:
-        wecom = Doomed(
+        wecom = WeComClient(
             http,
             base_url=platform,
             corp_id=settings.wecom_corp_id,
@@ -45,7 +46,8 @@ async def main(database: str, platform: str, point: str, moment: str) -> None:
             secret=settings.wecom_secret.get_secret_value(),
             now=lambda: 0.0,
         )
-        wecom.point = point
+        doomed = DoomedSends(wecom.calls, wecom.media)
+        doomed.point, wecom.mass_sends = point, doomed
         sessions = open_sessions(open_engine(database))
         await send_due(sessions, wecom, settings, datetime.fromisoformat(moment))
 

@@ -19,7 +19,8 @@ from bank.database import Sessions
 from scheduler import reconciling, touches
 from scheduler.models import TaskState, Touch, TouchState
 from tests.scheduler.worlds import Bank
-from wecom.client import MassSend, MassSendCreated, WeComClient
+from wecom.client import WeComClient
+from wecom.mass_sends import MassSend, MassSendCreated
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,11 +53,12 @@ class DyingCaller:
 
     def __init__(self, wecom: WeComClient, *, called: bool) -> None:
         self.wecom, self.called = wecom, called
+        self.mass_sends = self
 
-    async def create_mass_send(self, message: MassSend) -> MassSendCreated:
+    async def create(self, message: MassSend) -> MassSendCreated:
         """Die; if `called`, the platform has heard it."""
         if self.called:
-            await self.wecom.create_mass_send(message)
+            await self.wecom.mass_sends.create(message)
         raise Killed
 
 
@@ -184,7 +186,7 @@ async def test_two_fitting_tasks_wait_for_a_person(due: Bank):
     [task] = due.platform.world.tasks.values()
     [rm] = task.members
     contacts = tuple(target.external_userid for target in task.targets)
-    await due.wecom.create_mass_send(MassSend(rm, contacts, task.text))
+    await due.wecom.mass_sends.create(MassSend(rm, contacts, task.text))
     due.clock.forward(timedelta(minutes=10))
     assert (await due.reconcile()).ambiguous == 1
     stuck = await due.task()
@@ -199,7 +201,9 @@ async def test_a_like_task_for_other_customers_is_not_taken_for_ours(due: Bank):
     await due.platform.fault("add_msg_template", "lost")
     await due.send()
     [task] = due.platform.world.tasks.values()
-    await due.wecom.create_mass_send(MassSend(rm.userid, (other.external_userid or "",), task.text))
+    await due.wecom.mass_sends.create(
+        MassSend(rm.userid, (other.external_userid or "",), task.text)
+    )
     assert (await due.reconcile()).found == 1
     assert (await due.task()).msgid == task.msgid
 
@@ -210,19 +214,20 @@ async def test_what_was_reconciled_away_is_not_called_by_a_late_sender(due: Bank
 
         def __init__(self, bank: Bank) -> None:
             self.bank, self.calls = bank, 0
+            self.mass_sends = self.messages = self
 
-        async def create_mass_send(self, message: MassSend) -> MassSendCreated:
+        async def create(self, message: MassSend) -> MassSendCreated:
             """The first call takes three minutes."""
             self.calls += 1
             self.bank.clock.forward(timedelta(minutes=3))
             await self.bank.reconcile()
-            return await self.bank.wecom.create_mass_send(message)
+            return await self.bank.wecom.mass_sends.create(message)
 
-        async def cancel_mass_send(self, msgid: str) -> None:
+        async def cancel(self, msgid: str) -> None:
             """Recall it."""
-            await self.bank.wecom.cancel_mass_send(msgid)
+            await self.bank.wecom.mass_sends.cancel(msgid)
 
-        async def notify_member(self, userid: str, message: object) -> None:
+        async def send(self, userids: list[str], content: object) -> None:
             """Nobody is told."""
 
     rm = await due.rm(name="赵磊")

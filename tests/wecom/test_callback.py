@@ -9,13 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wechatpy.enterprise.crypto import WeChatCrypto
 
+from wecom import callback
 from wecom.callback import (
     MAX_BODY,
     CallbackKeys,
     CallbackRejected,
     open_echo,
     open_envelope,
+    open_with_any,
     seal,
+    seal_bytes,
+    seal_echo,
 )
 
 # WeCom's own samples, published with the documentation of its encryption.
@@ -244,9 +248,12 @@ class TestPadding:
         content = b"p" * 16 + length.to_bytes(4, "big") + b"x" * 26 + CORP_ID.encode()
         assert rejected(*locked(content, b"\x20" * 32))
 
-    def test_text_that_is_not_utf8_is_rejected(self) -> None:
+    def test_text_that_is_not_utf8_is_no_text_but_authentic(self) -> None:
         content = b"p" * 16 + (2).to_bytes(4, "big") + b"\xff\xfe" + CORP_ID.encode()
-        assert rejected(*locked(content, bytes([24]) * 24))
+        query, body = locked(content, bytes([24]) * 24)
+        assert rejected(query, body)
+        assert open_with_any([KEYS], query, body).plain == b"\xff\xfe"
+        assert open_with_any([KEYS], *seal_bytes(KEYS, b"\xff", "n", 1)).plain == b"\xff"
 
 
 class TestEnvelope:
@@ -272,8 +279,77 @@ class TestEnvelope:
         twice = envelope(POST_ENCRYPT).replace(b"</xml>", b"<Encrypt>x</Encrypt></xml>")
         assert rejected(POST_QUERY, twice)
 
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b'<?xml version="1.0" encoding="utf-8"?>' + envelope(POST_ENCRYPT),
+            b"\n" + envelope(POST_ENCRYPT) + b"\n",
+            envelope(POST_ENCRYPT).replace(b"<![CDATA[", b"").replace(b"]]>", b""),
+        ],
+        ids=["declared", "spaced", "without CDATA"],
+    )
+    def test_other_ways_to_write_the_same_are_read(self, body: bytes) -> None:
+        assert open_envelope(KEYS, POST_QUERY, body) == POST_PLAINTEXT
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            envelope(POST_ENCRYPT).decode().encode("utf-16"),
+            b'<?xml version="1.0" encoding="gbk"?>' + envelope(POST_ENCRYPT),
+            b"<xml><a><Encrypt>" + POST_ENCRYPT.encode() + b"</Encrypt></a></xml>",
+            b"<xml>" + b"".join(b"<a%d/>" % n for n in range(99)) + envelope(POST_ENCRYPT)[5:],
+        ],
+        ids=["utf-16", "a lying declaration", "deeper", "crowded"],
+    )
+    def test_what_two_readers_could_see_differently_is_rejected(self, body: bytes) -> None:
+        assert rejected(POST_QUERY, body)
+
     def test_an_oversized_body_is_rejected_unread(self) -> None:
         assert rejected(POST_QUERY, envelope(POST_ENCRYPT) + b" " * MAX_BODY)
+
+
+class TestSeveralPairs:
+    OTHER = CallbackKeys("OtherToken", "a" * 43, CORP_ID, "next")
+    SAME_TOKEN = CallbackKeys(TOKEN, "b" * 43, CORP_ID, "app 7")
+    ALL = (KEYS, OTHER, SAME_TOKEN)
+
+    @pytest.mark.parametrize("keys", ALL, ids=lambda keys: keys.name)
+    def test_each_of_them_opens_and_is_named(self, keys: CallbackKeys) -> None:
+        opened = open_with_any(self.ALL, *seal(keys, "hello", "n", 1409659813))
+        assert (opened.plain, opened.signed_at, opened.keys) == (b"hello", 1409659813, keys)
+        query = seal_echo(keys, ECHO, "n", 1409659813)
+        assert open_echo(self.ALL, query) == ECHO
+
+    def test_one_that_was_taken_away_opens_nothing(self) -> None:
+        with pytest.raises(CallbackRejected):
+            open_with_any([KEYS, self.SAME_TOKEN], *seal(self.OTHER, "hello", "n", 1))
+        with pytest.raises(CallbackRejected):
+            open_with_any([], *seal(KEYS, "hello", "n", 1))
+
+    def test_nobody_can_sign_with_an_empty_token(self) -> None:
+        open_to_all = CallbackKeys("", AES_KEY, CORP_ID)
+        assert rejected(*seal(open_to_all, "hello", "n", 1), keys=open_to_all)
+
+    @pytest.mark.parametrize("wrong", ["signature", "padding", "receiver", "xml"])
+    def test_the_same_work_is_done_whatever_is_wrong(
+        self, wrong: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decrypted: list[int] = []
+        real = callback._message
+
+        def counting(keys: CallbackKeys, ciphertext: bytes) -> bytes | None:
+            decrypted.append(len(ciphertext))
+            return real(keys, ciphertext)
+
+        monkeypatch.setattr(callback, "_message", counting)
+        query, body = {
+            "signature": (POST_QUERY | {"nonce": "1"}, envelope(POST_ENCRYPT)),
+            "padding": locked(b"x" * 32, b"\x00" * 16),
+            "receiver": seal(CallbackKeys(TOKEN, AES_KEY, "wwOTHER"), "hello", "n", 1),
+            "xml": (POST_QUERY, b"<xml>"),
+        }[wrong]
+        assert rejected(query, body)
+        assert len(decrypted) == 1
 
 
 class TestKeys:

@@ -7,21 +7,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wecom.events import (
+    AcquisitionChanged,
+    AppActivityChanged,
     AppEntered,
+    ApprovalChanged,
+    ApprovalStep,
+    AppSharingChanged,
     AppSubscribed,
+    AppUnsubscribed,
     ArchiveBell,
+    BatchJobDone,
+    CardMenuPressed,
     CardPressed,
     ContactChange,
     ContactChanged,
+    DirectoryChanged,
+    Event,
+    FileMessage,
     GroupChange,
     GroupChanged,
+    ImageMessage,
+    LinkMessage,
+    LocationMessage,
+    MemberLocated,
+    MenuPressed,
     Selection,
+    ServiceAccountsChanged,
     ServiceBell,
     TagChange,
     TagChanged,
     TextMessage,
     UnknownEvent,
     UnreadableEvent,
+    UploadDone,
+    VideoMessage,
+    VoiceMessage,
     parse,
 )
 
@@ -199,19 +219,20 @@ def test_a_member_opens_the_app_or_is_given_it() -> None:
     [
         (
             said(
-                "<Event>customer_acquisition</Event><ChangeType>customer_start_chat</ChangeType>"
+                "<Event>something_new</Event><ChangeType>begun</ChangeType>"
                 "<ExternalUserID>wmCUSTOMER</ExternalUserID>"
             ),
-            "customer_acquisition.customer_start_chat",
+            "something_new.begun",
             "wmCUSTOMER",
         ),
+        (said("<MediaId>m</MediaId>", kind="hologram"), "hologram", ""),
         (
             contact("something_new"),
             "change_external_contact.something_new",
             "wmCUSTOMER",
         ),
         (group("something_new"), "change_external_chat.something_new", "wrGROUP"),
-        (said("<MediaId>m</MediaId>", kind="image"), "image", ""),
+        (said("<Content>no number</Content>", kind="text"), "text", ""),
         (said(""), "", ""),
         (
             said("<Event>change_external_contact</Event><ChangeType>del_follow_user</ChangeType>"),
@@ -219,7 +240,15 @@ def test_a_member_opens_the_app_or_is_given_it() -> None:
             "",
         ),
     ],
-    ids=["known-later", "new-contact-change", "new-group-change", "message", "bare", "incomplete"],
+    ids=[
+        "new",
+        "new-message",
+        "new-contact-change",
+        "new-group-change",
+        "message",
+        "bare",
+        "incomplete",
+    ],
 )
 def test_what_is_not_known_is_kept_whole_and_in_order(
     plaintext: str, kind: str, order_key: str
@@ -258,3 +287,120 @@ def test_no_field_can_break_the_parser(text: str) -> None:
     except UnreadableEvent:
         return
     assert event.corp_id == "wwBANK"
+
+
+# ------------------------------------------------------------- what members write and press
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "expected"),
+    [
+        ("image", "<PicUrl>p</PicUrl><MediaId>m</MediaId>", ImageMessage),
+        ("voice", "<MediaId>m</MediaId><Format>amr</Format>", VoiceMessage),
+        ("video", "<MediaId>m</MediaId><ThumbMediaId>t</ThumbMediaId>", VideoMessage),
+        ("location", "<Location_X>31.2</Location_X><Label>外滩</Label>", LocationMessage),
+        ("link", "<Title>标题</Title><Url>https://a.example</Url>", LinkMessage),
+        ("file", "<MediaId>m</MediaId><FileName>表.xlsx</FileName>", FileMessage),
+    ],
+)
+def test_every_kind_of_message_is_known(kind: str, fields: str, expected: type[Event]) -> None:
+    whole = parse(said(f"{fields}<MsgId>7</MsgId><AgentID>2</AgentID>", sender="li", kind=kind))
+    bare = parse(said("<MsgId>7</MsgId>", sender="li", kind=kind))
+    assert type(whole) is type(bare) is expected
+    assert whole.kind == kind
+
+
+def test_a_place_without_numbers_has_none() -> None:
+    event = parse(
+        said("<MsgId>7</MsgId><Location_X>nan</Location_X>", sender="li", kind="location")
+    )
+    assert isinstance(event, LocationMessage)
+    assert (event.latitude, event.longitude, event.scale) == (None, None, None)
+
+
+def test_the_corner_menu_of_a_card_has_no_selections() -> None:
+    event = parse(
+        said(
+            "<Event>template_card_menu_event</Event><EventKey>mute</EventKey><TaskId>t1</TaskId>"
+            "<CardType>text_notice</CardType><ResponseCode>RC</ResponseCode><AgentID>2</AgentID>",
+            sender="li",
+        )
+    )
+    assert isinstance(event, CardMenuPressed)
+    assert (event.userid, event.button, event.task_id) == ("li", "mute", "t1")
+    assert "RC" not in repr(event)
+
+
+# ------------------------------------------------------------------- approvals and the company
+
+
+@pytest.mark.parametrize("approvers", [("wang",), ("wang", "zhao")])
+def test_an_approval_moves_on(approvers: tuple[str, ...]) -> None:
+    details = "".join(
+        f"<Details><Approver><UserId>{one}</UserId></Approver><SpStatus>1</SpStatus></Details>"
+        for one in approvers
+    )
+    event = parse(
+        said(
+            "<Event>sys_approval_change</Event><ApprovalInfo><SpNo>2026</SpNo><SpName>请假</SpName>"
+            "<SpStatus>2</SpStatus><TemplateId>T</TemplateId><Applyer><UserId>li</UserId></Applyer>"
+            f"<SpRecord><SpStatus>1</SpStatus>{details}</SpRecord>"
+            "<Notifyer><UserId>hr</UserId></Notifyer><StatuChangeEvent>2</StatuChangeEvent>"
+            "</ApprovalInfo>"
+        )
+    )
+    assert isinstance(event, ApprovalChanged)
+    assert (event.number, event.status, event.change) == ("2026", 2, 2)
+    assert (event.applicant, event.notified) == ("li", ("hr",))
+    assert event.steps == (ApprovalStep(1, approvers),)
+
+
+@pytest.mark.parametrize("accounts", [(), ("wk1",), ("wk1", "wk2")])
+def test_accounts_of_customer_service_are_given_and_taken(accounts: tuple[str, ...]) -> None:
+    added = "".join(f"<AuthAddOpenKfId>{one}</AuthAddOpenKfId>" for one in accounts)
+    event = parse(said(f"<Event>kf_account_auth_change</Event>{added}"))
+    assert isinstance(event, ServiceAccountsChanged)
+    assert (event.added, event.removed) == (accounts, ())
+
+
+def test_a_customer_of_a_link_wrote() -> None:
+    event = parse(
+        said(
+            "<Event>customer_acquisition</Event><ChangeType>message_from_customer</ChangeType>"
+            "<UserID>li</UserID><ExternalUserID>wm1</ExternalUserID><LinkId>ca1</LinkId>"
+            "<ChatSeq>12</ChatSeq><ChatKey>KEY</ChatKey>"
+        )
+    )
+    assert isinstance(event, AcquisitionChanged)
+    assert (event.change, event.link_id, event.chat_seq) == ("message_from_customer", "ca1", 12)
+    assert event.order_key == "wm1"
+    assert "KEY" not in repr(event)
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("unsubscribe", AppUnsubscribed),
+        ("LOCATION", MemberLocated),
+        ("click", MenuPressed),
+        ("view", MenuPressed),
+        ("view_miniprogram", MenuPressed),
+        ("inactive_alert", AppActivityChanged),
+        ("close_inactive_agent", AppActivityChanged),
+        ("reopen_inactive_agent", AppActivityChanged),
+        ("low_active_alert", AppActivityChanged),
+        ("low_active", AppActivityChanged),
+        ("active_restored", AppActivityChanged),
+        ("share_agent_change", AppSharingChanged),
+        ("share_chain_change", AppSharingChanged),
+        ("change_contact", DirectoryChanged),
+        ("batch_job_result", BatchJobDone),
+        ("upload_media_job_finish", UploadDone),
+    ],
+)
+def test_an_event_that_says_nothing_but_its_name_is_still_itself(
+    word: str, expected: type[Event]
+) -> None:
+    event = parse(said(f"<Event>{word}</Event>", sender="li"))
+    assert type(event) is expected
+    assert event.kind == word

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from defusedxml.ElementTree import fromstring
 from wechatpy.enterprise.crypto import WeChatCrypto
 
-from wecom.simulator import Contact, Corp, FollowRelation, Member, World, make_simulator
+from wecom.simulator import App, Contact, Corp, FollowRelation, Member, World, make_simulator
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 CORP = Corp(
@@ -51,21 +53,44 @@ def a_world() -> World:
 class Receiver:
     """The product's callback address: opens every callback with the official crypto."""
 
-    def __init__(self) -> None:
+    def __init__(self, app: App | None = None) -> None:
+        self.token = app.token if app else CORP.token
+        self.aes_key = app.aes_key if app else CORP.aes_key
         self.xml: list[str] = []
         self.answers: list[int] = []
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.open = self.most_open = 0
 
     async def receive(self, request: web.Request) -> web.Response:
         query = request.query
-        crypto = WeChatCrypto(CORP.token, CORP.aes_key, CORP.corp_id)
+        crypto = WeChatCrypto(self.token, self.aes_key, CORP.corp_id)
         keys = query["msg_signature"], query["timestamp"], query["nonce"]
         if request.method == "GET":
             echo = crypto.check_signature(*keys, query["echostr"])
             return web.Response(text=str(echo))
+        self.open += 1
+        self.most_open = max(self.open, self.most_open)
+        await self.hold.wait()
+        self.open -= 1
         status = self.answers.pop(0) if self.answers else 200
         if status == 200:
             self.xml.append(crypto.decrypt_message(await request.text(), *keys))
         return web.Response(status=status)
+
+    def take(self) -> list[dict[str, Any]]:
+        """The events since the last look, as mappings."""
+        taken = [fields(xml) for xml in self.xml]
+        self.xml.clear()
+        return taken
+
+
+def fields(xml: str) -> dict[str, Any]:
+    """The elements of an event; one with children is a list of their texts."""
+    return {
+        element.tag: [child.text for child in element] if len(element) else element.text or ""
+        for element in fromstring(xml)
+    }
 
 
 class Platform:
@@ -75,21 +100,24 @@ class Platform:
         self.http, self.base, self.world = http, base, world
         self.now = NOON
         self.receiver = Receiver()
+        self.others: dict[int, Receiver] = {}
 
     async def get(self, path: str, **query: str) -> dict[str, Any]:
         """A GET call without a token."""
         async with self.http.get(f"{self.base}/{path}", params=query) as response:
             return dict(await response.json())
 
-    async def token(self) -> str:
+    async def token(self, secret: str = CORP.secret) -> str:
         """The app's access token."""
-        query = {"corpid": CORP.corp_id, "corpsecret": CORP.secret}
+        query = {"corpid": CORP.corp_id, "corpsecret": secret}
         answer = await self.get("cgi-bin/gettoken", **query)
         return str(answer["access_token"])
 
-    async def api(self, path: str, body: Any = None, **query: str) -> dict[str, Any]:
+    async def api(
+        self, path: str, body: Any = None, *, secret: str = CORP.secret, **query: str
+    ) -> dict[str, Any]:
         """A call with a valid token; a POST when it has a body."""
-        query["access_token"] = await self.token()
+        query["access_token"] = await self.token(secret)
         url = f"{self.base}/cgi-bin/{path}"
         if body is None:
             return await self.get(f"cgi-bin/{path}", **query)
@@ -103,6 +131,13 @@ class Platform:
             answer = {"status": response.status, **await response.json()}
         await self.http.post(f"{self.base}/control/settle")
         return answer
+
+    async def events(self, verb: str, **wish: Any) -> list[dict[str, Any]]:
+        """Make people act; the events that brings."""
+        self.receiver.xml.clear()
+        answer = await self.control(verb, **wish)
+        assert answer["status"] == 200, answer
+        return self.receiver.take()
 
     async def ledger(self) -> list[tuple[str, str, str]]:
         """What customers saw: customer, text, by which way."""
@@ -121,25 +156,36 @@ async def a_platform(
     snapshot: Path | None = None,
     sidebar_url: str = "about:blank",
     prefix: str = "",
+    apps: tuple[App, ...] = (),
+    callback_timeout_seconds: float = 5.0,
 ) -> AsyncIterator[Platform]:
-    """A simulator and a callback address, each on its own port."""
+    """A simulator and a callback address, each on its own port.
+
+    Other apps are called back at `/wecom/callback/{agent_id}`, heard by `platform.others`.
+    """
     world = world or a_world()
     jar = aiohttp.CookieJar(unsafe=True)
     async with aiohttp.ClientSession(cookie_jar=jar) as http:
         platform = Platform(http, "", world)
         product = web.Application()
         product.router.add_route("*", "/wecom/callback", platform.receiver.receive)
+        platform.others = {app.agent_id: Receiver(app) for app in apps}
+        for agent_id, receiver in platform.others.items():
+            product.router.add_route("*", f"/wecom/callback/{agent_id}", receiver.receive)
         callbacks = TestServer(product)
         await callbacks.start_server()
+        for app in apps:
+            app.callback_url = str(callbacks.make_url(f"/wecom/callback/{app.agent_id}"))
         simulator = make_simulator(
             world,
-            corp=CORP,
+            corp=replace(CORP, apps=apps),
             callback_url=str(callbacks.make_url("/wecom/callback")),
             sidebar_url=sidebar_url,
             now=lambda: platform.now,
             snapshot=snapshot,
             archive_bell_seconds=0,
             retry_seconds=0,
+            callback_timeout_seconds=callback_timeout_seconds,
         )
         server = TestServer(_mounted(simulator, prefix))
         await server.start_server()
@@ -209,7 +255,7 @@ async def test_escaped_and_broken_bodies_are_refused_as_the_platform_does():
         for body in (b'{"remark":"\\u9648"}', b'{"remark":', b'{"remark":"a\\u0007"}'):
             async with platform.http.post(url, data=body) as response:
                 answers.append(await response.json())
-    assert [answer["errcode"] for answer in answers] == [40033, 40035, 84061]
+    assert [answer["errcode"] for answer in answers] == [40033, 40035, 40096]
     assert "Warning: wrong json format." in answers[1]["errmsg"]
 
 

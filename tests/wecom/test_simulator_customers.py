@@ -1,14 +1,8 @@
 """Customers, greetings and the callbacks that tell about them."""
 
 from datetime import timedelta
-from xml.etree import ElementTree as ET
 
-from tests.wecom.test_simulator import CHEN, CORP, HE, LI, NOON, WU, ZHOU, a_platform
-
-
-def fields(xml: str) -> dict[str, str]:
-    """The flat fields of a callback."""
-    return {node.tag: node.text or "" for node in ET.fromstring(xml)}
+from tests.wecom.test_simulator import CHEN, CORP, HE, LI, NOON, WU, ZHOU, a_platform, fields
 
 
 async def test_customers_are_listed_with_their_followers():

@@ -141,6 +141,85 @@ async def test_a_cancelled_task_cannot_be_sent_but_what_was_sent_stays():
         assert await platform.ledger() == [(CHEN, TEXT["content"], "mass_send")]
 
 
+async def a_group(platform: Platform) -> str:
+    """A group of Li's with Chen and Wu in it."""
+    wish = {"owner": LI, "name": "财富沙龙", "customers": [CHEN, WU]}
+    return str((await platform.control("create_group", **wish))["chat_id"])
+
+
+async def test_a_mass_send_into_groups_is_the_owners_and_uses_the_groups_quota():
+    async with a_platform() as platform:
+        await platform.control("settings", mass_send_quota="daily")
+        chat_id = await a_group(platform)
+        body = {"chat_type": "group", "sender": LI, "chat_id_list": [chat_id, "wr0"]}
+        task = await a_task(platform, **body)
+        assert task["fail_list"] == ["wr0"]
+        await platform.control("confirm_task", msgid=task["msgid"], userid=LI)
+        path, asked = "externalcontact/get_groupmsg_send_result", {"userid": LI}
+        [row] = (await platform.api(path, {**asked, "msgid": task["msgid"]}))["send_list"]
+        assert (row["chat_id"], row["status"]) == (chat_id, 1)
+        second = await a_task(platform, chat_type="group", sender=LI)
+        await platform.control("confirm_task", msgid=second["msgid"], userid=LI)
+        [row] = (await platform.api(path, {**asked, "msgid": second["msgid"]}))["send_list"]
+        assert row["status"] == 3
+        rows = (await platform.get("control/ledger", chat_id=chat_id))["ledger"]
+        assert [(r["via"], r["seen_by"]) for r in rows] == [("mass_send", [CHEN, WU])]
+        assert (await a_task(platform, chat_type="group"))["errcode"] == 40058
+        assert (await a_task(platform, chat_type="group", sender=ZHOU))["errcode"] == 41048
+
+
+async def test_tags_narrow_a_mass_send():
+    async with a_platform() as platform:
+        tags = (await platform.control("create_tag", group="等级", names=["甲", "乙"]))["tags"]
+        place = (await platform.control("create_tag", group="区域", names=["南"]))["tags"]
+        chen = {"userid": LI, "external_userid": CHEN, "add": [tags["甲"], place["南"]]}
+        await platform.control("tag_customer", **chen)
+        await platform.control("tag_customer", userid=LI, external_userid=WU, add=[tags["乙"]])
+
+        async def reached(*groups: list[str]) -> list[str]:
+            filtered = {"group_list": [{"tag_list": group} for group in groups]}
+            task = await a_task(platform, sender=LI, tag_filter=filtered)
+            return list(await results(platform, task["msgid"]))
+
+        assert await reached(list(tags.values())) == [CHEN, WU]
+        assert await reached(list(tags.values()), [place["南"]]) == [CHEN]
+
+
+async def test_a_member_may_leave_customers_out_where_he_is_allowed_to():
+    async with a_platform() as platform:
+        fixed = await a_task(platform, sender=LI)
+        wish = {"userid": LI, "skip": [WU]}
+        assert (await platform.control("confirm_task", msgid=fixed["msgid"], **wish))[
+            "status"
+        ] == 409
+        free = await a_task(platform, sender=LI, allow_select=True)
+        await platform.control("confirm_task", msgid=free["msgid"], **wish)
+        assert await results(platform, free["msgid"]) == {CHEN: 1, WU: 0}
+
+
+async def test_a_members_own_mass_send_uses_the_quota_and_names_its_creator():
+    async with a_platform() as platform:
+        await platform.control("settings", mass_send_quota="daily")
+        own = {"userid": ZHOU, "external_userids": [CHEN], "text": "端午安康"}
+        await platform.control("own_mass_send", **own)
+        task = await a_task(platform, sender=LI, external_userid=[CHEN])
+        await platform.control("confirm_task", msgid=task["msgid"], userid=LI)
+        assert await results(platform, task["msgid"]) == {CHEN: 3}
+        start = int(NOON.timestamp())
+        body = {"chat_type": "single", "start_time": start, "end_time": start + 60}
+        path = "externalcontact/get_groupmsg_list_v2"
+        listed = {
+            kind: [
+                row.get("creator", "")
+                for row in (await platform.api(path, {**body, "filter_type": kind}))[
+                    "group_msg_list"
+                ]
+            ]
+            for kind in (0, 1, 2)
+        }
+        assert listed == {0: [""], 1: [ZHOU], 2: [ZHOU, ""]}
+
+
 async def send(platform: Platform, **body: Any) -> dict[str, Any]:
     """Send a text to members."""
     usual = {"touser": LI, "msgtype": "text", "agentid": CORP.agent_id, "text": {"content": "待办"}}

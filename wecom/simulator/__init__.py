@@ -4,7 +4,7 @@
 """
 
 from wecom.simulator.app import make_simulator
-from wecom.simulator.platform import Corp
+from wecom.simulator.corp import App, Corp
 from wecom.simulator.state import Contact, FollowRelation, Member, World
 
-__all__ = ["Contact", "Corp", "FollowRelation", "Member", "World", "make_simulator"]
+__all__ = ["App", "Contact", "Corp", "FollowRelation", "Member", "World", "make_simulator"]

@@ -1,6 +1,7 @@
 """The conversation archive as a sidecar on the bank's side of the native library hands it out."""
 
 import hmac
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
@@ -23,7 +24,10 @@ async def messages(request: web.Request) -> web.StreamResponse:
         return web.json_response(error_answer(request, ApiError(40058)))
     if seq < 0 or not 1 <= limit <= MOST:
         return web.json_response(error_answer(request, ApiError(301058)))
-    rows = [_archived(message) for message in platform.world.messages[seq : seq + limit]]
+    everything = platform.world.messages
+    # Positions are counted from 1, so the first message after `seq` stands at index `seq`.
+    later = (everything[index] for index in range(seq, len(everything)))
+    rows = [_archived(message) for message in islice((m for m in later if m.archived), limit)]
     return web.json_response({"errcode": 0, "errmsg": "ok", "chatdata": rows})
 
 
@@ -31,6 +35,7 @@ def _archived(message: Message) -> dict[str, Any]:
     sender, receiver = message.userid, message.external_userid
     if message.from_customer:
         sender, receiver = receiver, sender
+    receivers = message.audience if message.chat_id else [receiver]
     return {
         "seq": message.seq,
         "msgid": message.msgid,
@@ -38,8 +43,8 @@ def _archived(message: Message) -> dict[str, Any]:
             "msgid": message.msgid,
             "action": "send",
             "from": sender,
-            "tolist": [receiver],
-            "roomid": "",
+            "tolist": receivers,
+            "roomid": message.chat_id,
             "msgtime": int(message.at.timestamp() * 1000),
             "msgtype": message.msgtype,
             message.msgtype: _content(message),

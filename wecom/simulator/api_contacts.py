@@ -1,12 +1,10 @@
-"""Customers as the corp's members know them, and the one automatic greeting."""
+"""Customers as the corp's members know them, with remarks and tags."""
 
 from typing import Any
 
 from aiohttp import web
 
-from wecom.simulator.api_call import ApiError, Call, page_of
-from wecom.simulator.attachments import checked_content
-from wecom.simulator.platform import WELCOME_LIFE
+from wecom.simulator.api_call import Action, ApiError, Call, page_of
 from wecom.simulator.state import Contact, FollowRelation
 
 FOLLOWERS_A_PAGE = 500
@@ -14,15 +12,15 @@ FOLLOWERS_A_PAGE = 500
 
 async def get_follow_user_list(call: Call) -> dict[str, Any]:
     """The members in the app's range who may follow customers."""
-    return {"follow_user": list(call.world.members)}
+    return {"follow_user": call.visible_members()}
 
 
 async def list_contacts(call: Call) -> dict[str, Any]:
     """A member's customers; 84061 when there are none."""
-    userid = call.query("userid")
-    if userid not in call.world.members:
-        raise ApiError(60111)
-    customers = call.world.customers_of(userid)
+    userid = call.member(call.query("userid"))
+    world = call.world
+    everybody = ((c, world.follow(userid, c)) for c in world.customers_of(userid))
+    customers = [customer for customer, follow in everybody if follow and not follow.half]
     if not customers:
         raise ApiError(84061)
     return {"external_userid": customers}
@@ -33,13 +31,17 @@ async def get_contact(call: Call) -> dict[str, Any]:
     contact = call.world.contacts.get(call.query("external_userid"))
     if contact is None:
         raise ApiError(40096)
-    followers = call.world.followers_of(contact.external_userid)
+    followers = [
+        follow
+        for follow in call.world.followers_of(contact.external_userid)
+        if call.sees(follow.userid) and not follow.half
+    ]
     if not followers:
         raise ApiError(84061)
     page, following = page_of(followers, call.query("cursor"), FOLLOWERS_A_PAGE)
     answer = {
         "external_contact": _external_contact(call.request, contact),
-        "follow_user": [{**_follow(follow), "tags": []} for follow in page],
+        "follow_user": [{**_follow(follow), "tags": _tags(call, follow)} for follow in page],
     }
     return {**answer, "next_cursor": following} if following else answer
 
@@ -52,8 +54,9 @@ async def batch_get_by_user(call: Call) -> dict[str, Any]:
     relations = [
         follow
         for userid in userids
+        if call.sees(str(userid))
         for external_userid in call.world.customers_of(str(userid))
-        if (follow := call.world.follow(str(userid), external_userid))
+        if (follow := call.world.follow(str(userid), external_userid)) and not follow.half
     ]
     limit = call.limit(default=50, most=100)
     page, following = page_of(relations, call.text("cursor"), limit)
@@ -62,7 +65,7 @@ async def batch_get_by_user(call: Call) -> dict[str, Any]:
             "external_contact": _external_contact(
                 call.request, call.world.contacts[follow.external_userid]
             ),
-            "follow_info": {**_follow(follow), "tag_id": []},
+            "follow_info": {**_follow(follow), "tag_id": list(follow.tags)},
         }
         for follow in page
     ]
@@ -71,9 +74,7 @@ async def batch_get_by_user(call: Call) -> dict[str, Any]:
 
 async def remark(call: Call) -> dict[str, Any]:
     """Change what a member noted about a customer; done by API, so without a callback."""
-    follow = call.world.follow(call.text("userid"), call.text("external_userid"))
-    if follow is None:
-        raise ApiError(84061)
+    follow = _follow_of(call)
     limits = {"remark": 20, "description": 150, "remark_company": 20}
     given = {name: call.text(name) for name in limits if name in call.body}
     mobiles = call.body.get("remark_mobiles")
@@ -90,22 +91,19 @@ async def remark(call: Call) -> dict[str, Any]:
     return {}
 
 
-async def send_welcome_msg(call: Call) -> dict[str, Any]:
-    """Greet a new customer: once, within twenty seconds, before anybody has spoken."""
-    if not call.text("welcome_code"):
-        raise ApiError(41049)
-    welcome = call.world.welcome_codes.get(call.text("welcome_code"))
-    if welcome is None or call.now() - welcome.issued_at > WELCOME_LIFE:
-        raise ApiError(41050)
-    talked = any(
-        message.at >= welcome.issued_at
-        for message in call.world.chat(welcome.userid, welcome.external_userid)
-    )
-    if welcome.used or talked:
-        raise ApiError(41051)
-    text, attachments = checked_content(call)
-    welcome.used = True
-    call.platform.put_bubbles(welcome.userid, welcome.external_userid, text, attachments, "welcome")
+async def mark_tag(call: Call) -> dict[str, Any]:
+    """Tag a customer for one member, or untag him; done by API, so without a callback."""
+    follow = _follow_of(call)
+    add = call.texts("add_tag", most=100)
+    remove = call.texts("remove_tag", most=100)
+    if not add and not remove:
+        raise ApiError(40063)
+    known = {tag for group in call.world.tag_groups.values() for tag in group.tags}
+    if not {*add, *remove} <= known:
+        raise ApiError(40068)
+    kept = [tag for tag in follow.tags if tag not in remove]
+    follow.tags = list(dict.fromkeys([*kept, *add]))
+    call.platform.live.announce("follow", follow.userid, follow.external_userid)
     return {}
 
 
@@ -115,9 +113,31 @@ def _external_contact(request: web.Request, contact: Contact) -> dict[str, Any]:
         "external_userid": contact.external_userid,
         "name": contact.name,
         "avatar": str(request.url.origin().join(avatar)),
-        "type": 1,
+        "type": contact.kind,
         "gender": contact.gender,
+        **({"unionid": contact.unionid} if contact.unionid else {}),
+        **({"corp_name": contact.corp_name} if contact.corp_name else {}),
     }
+
+
+def _follow_of(call: Call) -> FollowRelation:
+    external_userid = call.text("external_userid")
+    if external_userid not in call.world.contacts:
+        raise ApiError(40096)
+    follow = call.world.follow(call.member(call.text("userid")), external_userid)
+    if follow is None:
+        raise ApiError(84061)
+    return follow
+
+
+def _tags(call: Call, follow: FollowRelation) -> list[dict[str, Any]]:
+    corp = [
+        {"group_name": group.name, "tag_name": tag.name, "tag_id": tag.tag_id, "type": 1}
+        for group in call.world.tag_groups.values()
+        for tag in group.tags.values()
+        if tag.tag_id in follow.tags
+    ]
+    return corp + [{"tag_name": name, "type": 2} for name in follow.personal_tags]
 
 
 def _follow(follow: FollowRelation) -> dict[str, Any]:
@@ -128,10 +148,22 @@ def _follow(follow: FollowRelation) -> dict[str, Any]:
         "createtime": int(follow.created_at.timestamp()),
         "remark_mobiles": follow.remark_mobiles,
         "add_way": follow.add_way,
-        "oper_userid": follow.userid,
+        "oper_userid": follow.oper_userid or follow.userid,
     }
     if follow.remark_company:
         row["remark_corp_name"] = follow.remark_company
     if follow.state:
         row["state"] = follow.state
     return row
+
+
+GETS: dict[str, Action] = {
+    "externalcontact/get_follow_user_list": get_follow_user_list,
+    "externalcontact/list": list_contacts,
+    "externalcontact/get": get_contact,
+}
+POSTS: dict[str, Action] = {
+    "externalcontact/batch/get_by_user": batch_get_by_user,
+    "externalcontact/remark": remark,
+    "externalcontact/mark_tag": mark_tag,
+}

@@ -1,24 +1,31 @@
 """Tokens, tickets and who signed in."""
 
+import hashlib
 import secrets
 from datetime import timedelta
 from typing import Any
 
-from wecom.simulator.api_call import ApiError, Call
+from wecom.simulator.api_call import Action, ApiError, Call
 from wecom.simulator.platform import Platform
-from wecom.simulator.state import Credential
+from wecom.simulator.state import Credential, LoginCode
 
 LIFE = timedelta(seconds=7200)
 LOGIN_CODE_LIFE = timedelta(minutes=5)
+TICKET_LIFE = timedelta(minutes=30)
 
 
 async def gettoken(call: Call) -> dict[str, Any]:
     """The app's access token; the same one again while it is valid."""
+    gate = call.platform.gate
+    gate.check_secrets(call.now())
     if call.query("corpid") != call.platform.corp.corp_id:
         raise ApiError(40013)
-    if call.query("corpsecret") != call.platform.corp.secret:
+    secret = call.query("corpsecret")
+    app = next((app for app in call.platform.callers() if app.secret == secret), None)
+    if app is None:
+        gate.count_wrong_secret(call.world.settings, call.now())
         raise ApiError(40001)
-    token = current_credential(call.platform, "access_token")
+    token = current_credential(call.platform, app.token_key)
     return {"access_token": token.value, "expires_in": _seconds_left(call, token)}
 
 
@@ -31,11 +38,14 @@ async def ticket_get(call: Call) -> dict[str, Any]:
     """The app's ticket, which signs `wx.agentConfig`."""
     if call.query("type") != "agent_config":
         raise ApiError(40058)
-    return _ticket(call, "agent_ticket")
+    return _ticket(call, call.app.ticket_key)
 
 
 async def getuserinfo(call: Call) -> dict[str, Any]:
-    """Who stands behind a sign-in code; a code works once, for five minutes."""
+    """Who stands behind a sign-in code; a code works once, for five minutes.
+
+    An outsider has an `openid`, and an `external_userid` when he is the corp's customer.
+    """
     login = call.world.login_codes.get(call.query("code"))
     if login is None:
         raise ApiError(40029)
@@ -45,7 +55,36 @@ async def getuserinfo(call: Call) -> dict[str, Any]:
         raise ApiError(42003)
     login.used = True
     call.platform.live.dirty.set()
-    return {"userid": login.userid}
+    if login.userid in call.world.contacts:
+        openid = hashlib.sha256(login.userid.encode()).hexdigest()[:28]
+        return {"openid": openid, "external_userid": login.userid}
+    if not login.private:
+        return {"userid": login.userid}
+    ticket = secrets.token_urlsafe(48)
+    issued = LoginCode(ticket, login.userid, call.now(), private=True)
+    call.world.user_tickets[ticket] = issued
+    seconds = int(TICKET_LIFE.total_seconds())
+    return {"userid": login.userid, "user_ticket": ticket, "expires_in": seconds}
+
+
+async def getuserdetail(call: Call) -> dict[str, Any]:
+    """The sensitive fields of a member who agreed to show them; the ticket lives 30 minutes."""
+    ticket = call.world.user_tickets.get(call.text("user_ticket"))
+    if ticket is None:
+        raise ApiError(84014)
+    if call.now() - ticket.issued_at > TICKET_LIFE:
+        raise ApiError(84015)
+    member = call.world.members[call.member(ticket.userid)]
+    return {
+        "userid": member.userid,
+        "gender": "0",
+        "avatar": "",
+        "qr_code": "",
+        "mobile": member.mobile,
+        "email": member.email,
+        "biz_mail": member.email,
+        "address": "",
+    }
 
 
 async def user_get(call: Call) -> dict[str, Any]:
@@ -86,3 +125,14 @@ def _ticket(call: Call, kind: str) -> dict[str, Any]:
 
 def _seconds_left(call: Call, credential: Credential) -> int:
     return int((credential.expires_at - call.now()).total_seconds())
+
+
+GETS: dict[str, Action] = {
+    "get_jsapi_ticket": get_jsapi_ticket,
+    "ticket/get": ticket_get,
+    "auth/getuserinfo": getuserinfo,
+    "user/get": user_get,
+    "getcallbackip": platform_addresses,
+    "get_api_domain_ip": platform_addresses,
+}
+POSTS: dict[str, Action] = {"auth/getuserdetail": getuserdetail}

@@ -10,6 +10,7 @@ MEDIA_LIFE = timedelta(days=3)
 TEXT_BYTES = 4000
 ATTACHMENTS = 9
 LINK_BYTES = {"title": 128, "picurl": 2048, "desc": 512, "url": 2048}
+LINK_TITLE_MOMENT = 64
 
 
 def checked_content(call: Call) -> tuple[str, list[dict[str, Any]]]:
@@ -36,6 +37,20 @@ def live_media(call: Call, media_id: str) -> Media:
     if media is None or (not media.permanent and call.now() - media.created_at > MEDIA_LIFE):
         raise ApiError(40007)
     return media
+
+
+def attached_media(call: Call, media_id: str, kind: str, *, scene: int) -> Media:
+    """A file uploaded by `upload_attachment` for this scene; 41072 for one of another scene."""
+    media = live_media(call, media_id)
+    if media.scene != scene or media.kind != kind:
+        raise ApiError(41072)
+    return media
+
+
+def title_within(link: dict[str, Any], most: int) -> None:
+    """45002 for a link title of more than `most` bytes."""
+    if len(str(link.get("title", "")).encode()) > most:
+        raise ApiError(45002)
 
 
 def permanent_picture(world: World, pic_url: str) -> bool:

@@ -11,7 +11,7 @@ from wecom.simulator.api_token import current_credential
 from wecom.simulator.login import MEMBER_COOKIE
 from wecom.simulator.platform import ImpossibleError, Platform
 
-TICKETS = {"config": "jsapi_ticket", "agentConfig": "agent_ticket"}
+SIGNED_CALLS = ("config", "agentConfig")
 MESSAGE_TYPES = ("text", "image", "file", "video", "news")
 
 
@@ -20,7 +20,7 @@ async def sign(request: web.Request) -> web.Response:
     platform = request.app[PLATFORM]
     asked = await request.json()
     name = str(asked.get("api", ""))
-    if name not in TICKETS:
+    if name not in SIGNED_CALLS:
         raise web.HTTPBadRequest(text="unknown api")
     verdict = _verdict(platform, name, asked.get("params", {}), str(asked.get("url", "")))
     return _answer(request, {"errMsg": f"{name}:{verdict}"})
@@ -32,7 +32,7 @@ async def send_chat_message(request: web.Request) -> web.Response:
     asked = await request.json()
     userid = str(asked.get("member") or request.cookies.get(MEMBER_COOKIE, ""))
     customer = str(asked.get("customer", ""))
-    if userid not in platform.world.members or customer not in platform.world.contacts:
+    if userid not in platform.world.members or not _known(platform, customer):
         verdict = "fail without context of external contact"
     else:
         verdict = _send(platform, userid, customer, asked.get("params", {}))
@@ -53,17 +53,22 @@ def signature(ticket: str, noncestr: str, timestamp: str, url: str) -> str:
 def _verdict(platform: Platform, name: str, params: dict[str, Any], url: str) -> str:
     if params.get("corpid" if name == "agentConfig" else "appId") != platform.corp.corp_id:
         return "fail invalid corpid"
-    agent = str(platform.corp.agent_id)
-    if name == "agentConfig" and str(params.get("agentid", "")) != agent:
+    app = platform.app(params.get("agentid", ""))
+    if name == "agentConfig" and app is None:
         return "fail invalid agentid"
+    ticket = app.ticket_key if name == "agentConfig" and app else "jsapi_ticket"
     expected = signature(
-        current_credential(platform, TICKETS[name]).value,
+        current_credential(platform, ticket).value,
         str(params.get("nonceStr", "")),
         str(params.get("timestamp", "")),
         url.split("#", 1)[0],
     )
     given = str(params.get("signature", ""))
     return "ok" if hmac.compare_digest(expected, given) else "fail invalid signature"
+
+
+def _known(platform: Platform, receiver: str) -> bool:
+    return receiver in platform.world.contacts or receiver in platform.world.groups
 
 
 def _send(platform: Platform, userid: str, customer: str, params: dict[str, Any]) -> str:
@@ -74,8 +79,15 @@ def _send(platform: Platform, userid: str, customer: str, params: dict[str, Any]
     body = _bubble(platform, msgtype, content)
     if body is None:
         return "fail invalid content"
+    kind = "link" if msgtype == "news" else msgtype
+    group = platform.world.groups.get(customer)
+    if group is not None:
+        if not group.alive or userid not in group.members:
+            return "fail without context of external contact"
+        platform.put_group_bubble(customer, userid, kind, body, "group")
+        return "ok"
     try:
-        platform.speak(userid, customer, "link" if msgtype == "news" else msgtype, body)
+        platform.speak(userid, customer, kind, body)
     except ImpossibleError:
         return "fail not external contact"
     return "ok"

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import Any
 
 import aiohttp
@@ -9,73 +10,29 @@ from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
 from wecom.simulator.api_call import PLATFORM, Handler
-from wecom.simulator.platform import ImpossibleError, Platform, new_external_userid
-from wecom.simulator.state import Contact, FollowRelation, Member, Settings, World
+from wecom.simulator.console import Settings
+from wecom.simulator.platform import ImpossibleError, Platform
+from wecom.simulator.state import (
+    Contact,
+    FollowRelation,
+    Member,
+    Message,
+    Shown,
+    World,
+)
 
 SESSION: web.AppKey[aiohttp.ClientSession] = web.AppKey("session", aiohttp.ClientSession)
-AVATAR_COLORS = ("#5b8ff9", "#4d9e8f", "#c58c4a", "#8a6fc0", "#c0657a", "#5f86a8")
+NEWEST = 200
 
 Action = Callable[[Platform, dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
-async def message(platform: Platform, wish: dict[str, Any]) -> dict[str, Any]:
-    """`{from, to, text}`: a customer or a member says something."""
-    said = platform.speak(wish["from"], wish["to"], "text", {"content": wish["text"]})
-    return {"msgid": said.msgid, "seq": said.seq}
-
-
-async def add_contact(platform: Platform, wish: dict[str, Any]) -> dict[str, Any]:
-    """`{userid, name, external_userid?, state?, gender?, welcome_code?: false}`: new friends."""
-    external_userid = wish.get("external_userid") or new_external_userid()
-    known = platform.world.contacts.get(external_userid)
-    color = AVATAR_COLORS[len(platform.world.contacts) % len(AVATAR_COLORS)]
-    contact = known or Contact(
-        external_userid, wish.get("name") or "微信用户", int(wish.get("gender", 0)), color
-    )
-    code = platform.add_contact(
-        wish["userid"],
-        contact,
-        state=wish.get("state", ""),
-        with_welcome=wish.get("welcome_code", True),
-    )
-    return {"external_userid": external_userid, "welcome_code": code}
-
-
-async def delete_follow(platform: Platform, wish: dict[str, Any]) -> dict[str, Any]:
-    """`{userid, external_userid, by?: "member"}`: the customer (or the member) ends it."""
-    by_member = wish.get("by") == "member"
-    platform.delete_follow(wish["userid"], wish["external_userid"], by_member=by_member)
-    return {}
-
-
-async def edit_remark(platform: Platform, wish: dict[str, Any]) -> dict[str, Any]:
-    """`{userid, external_userid, remark}`: the member edits a remark in the client."""
-    platform.edit_remark(wish["userid"], wish["external_userid"], wish["remark"])
-    return {}
-
-
-async def confirm_task(platform: Platform, wish: dict[str, Any]) -> dict[str, Any]:
-    """`{msgid, userid}`: the member presses send on a mass-send task."""
-    task = platform.confirm_task(wish["msgid"], wish["userid"])
-    return {"send_list": [dataclasses.asdict(t) for t in task.of(wish["userid"])]}
-
-
-async def invalidate_token(platform: Platform, wish: dict[str, Any]) -> dict[str, Any]:
-    """The platform drops the access token before its time: the next call gets 40014."""
-    platform.world.credentials.pop("access_token", None)
-    platform.live.dirty.set()
-    return {}
-
-
-async def faults(platform: Platform, wish: dict[str, Any]) -> dict[str, Any]:
-    """Plan faults; see `Faults.arrange` for the words."""
-    platform.faults.arrange(wish)
-    return {"faults": _faults(platform)}
-
-
 async def settings(platform: Platform, wish: dict[str, Any]) -> dict[str, Any]:
-    """`{mass_send_quota?: monthly|weekly|daily, dispatch_seconds?}`: the console's settings."""
-    merged = {**dataclasses.asdict(platform.world.settings), **wish}
+    """Any of the fields of `Settings`: what the console says and what the platform allows."""
+    known = dataclasses.asdict(platform.world.settings)
+    if unknown := wish.keys() - known.keys():
+        raise ValueError(f"没有这些设置：{'、'.join(sorted(unknown))}")
+    merged = {**known, **wish}
     platform.world.settings = TypeAdapter(Settings).validate_python(merged)
     platform.live.dirty.set()
     return {"settings": dataclasses.asdict(platform.world.settings)}
@@ -93,59 +50,107 @@ async def seed(platform: Platform, wish: dict[str, Any]) -> dict[str, Any]:
 
 
 async def settle(platform: Platform, wish: dict[str, Any]) -> dict[str, Any]:
-    """Return once every callback so far was delivered or given up."""
+    """Return once every callback so far was delivered or given up (late ones stay held back)."""
+    platform.pass_time()
     await platform.line.settle()
     return {}
 
 
 async def verify_callback(request: web.Request) -> web.Response:
-    """Send the console's echo to the callback address and say whether it came back."""
+    """Send the console's echo to an app's callback address (`?agent_id=`) and say if it came."""
+    platform = request.app[PLATFORM]
+    app = platform.app(request.query.get("agent_id", platform.corp.agent_id))
     try:
-        verified = await request.app[PLATFORM].line.verify_url(request.app[SESSION])
+        session = request.app[SESSION]
+        verified = app is not None and await platform.line.verify_url(session, app)
     except (aiohttp.ClientError, TimeoutError):
         verified = False
     return web.json_response({"ok": verified})
 
 
 async def ledger(request: web.Request) -> web.Response:
-    """What every customer really saw, in order."""
-    rows = [
-        {
-            "external_userid": bubble.external_userid,
-            "userid": bubble.userid,
-            "text": bubble.text,
-            "msgtype": bubble.msgtype,
-            "via": bubble.via,
-            "at": bubble.at.isoformat(),
-            "seq": bubble.seq,
-        }
-        for bubble in request.app[PLATFORM].world.messages
-        if not bubble.from_customer
-    ]
-    return web.json_response({"ledger": rows})
+    """What customers really saw, in order; `?external_userid=` or `?chat_id=` narrows it.
+
+    A group's row names the customers who were in the group in `seen_by`.
+    """
+    world = request.app[PLATFORM].world
+    customer, chat = request.query.get("external_userid"), request.query.get("chat_id")
+    rows = [_bubble_row(world, m) for m in world.messages if not m.from_customer or m.chat_id]
+    rows += [_shown_row(shown) for shown in world.shown]
+    if customer:
+        rows = [r for r in rows if customer == r["external_userid"] or customer in r["seen_by"]]
+    if chat:
+        rows = [row for row in rows if row["chat_id"] == chat]
+    return web.json_response({"ledger": sorted(rows, key=lambda row: str(row["at"]))})
 
 
 async def state(request: web.Request) -> web.Response:
-    """The whole world (files without their bytes), the callbacks and the faults to come."""
+    """The world (long lists: only their newest entries, files without their bytes, with the full
+    counts), the callbacks and the faults to come."""
     platform = request.app[PLATFORM]
-    world = TypeAdapter(World).dump_python(
-        platform.world, mode="json", exclude={"media": {"__all__": {"content_base64"}}}
+    world = platform.world
+    dumped = TypeAdapter(World).dump_python(
+        _shortened(world), mode="json", exclude={"media": {"__all__": {"content_base64"}}}
     )
     return web.json_response(
-        {"world": world, "deliveries": deliveries(platform), "faults": _faults(platform)}
+        {
+            "world": dumped,
+            "counts": {
+                name: len(value)
+                for name, value in vars(world).items()
+                if isinstance(value, list | dict)
+            },
+            "now": platform.now().isoformat(),
+            "deliveries": deliveries(platform),
+            "faults": platform.faults.facts(),
+        }
     )
 
 
 def deliveries(platform: Platform) -> list[dict[str, Any]]:
-    """The callbacks, oldest first, with what became of each."""
+    """The latest callbacks, oldest first, with what became of each."""
     return [
-        {**dataclasses.asdict(delivery), "queued_at": delivery.queued_at.isoformat()}
-        for delivery in platform.line.log
+        {
+            **{f.name: getattr(one, f.name) for f in dataclasses.fields(one) if f.name != "app"},
+            "queued_at": one.queued_at.isoformat(),
+            "app": one.app.agent_id,
+        }
+        for one in platform.line.log
     ]
 
 
-def _faults(platform: Platform) -> dict[str, Any]:
-    return dataclasses.asdict(platform.faults)
+def _bubble_row(world: World, bubble: Message) -> dict[str, Any]:
+    seen_by = [userid for userid in bubble.audience if userid in world.contacts]
+    return {
+        "external_userid": "" if bubble.chat_id else bubble.external_userid,
+        "userid": bubble.userid or bubble.external_userid,
+        "chat_id": bubble.chat_id,
+        "seen_by": seen_by,
+        "text": bubble.text,
+        "msgtype": bubble.msgtype,
+        "via": bubble.via,
+        "at": bubble.at.isoformat(),
+        "seq": bubble.seq,
+    }
+
+
+def _shown_row(shown: Shown) -> dict[str, Any]:
+    row = {**dataclasses.asdict(shown), "at": shown.at.isoformat()}
+    return {**row, "chat_id": "", "seen_by": [], "seq": 0}
+
+
+def _shortened(thing: Any) -> Any:
+    """The dataclass with only the newest entries of its long lists, and of those inside it."""
+    short: dict[str, Any] = {}
+    for name, value in vars(thing).items():
+        if isinstance(value, list):
+            short[name] = value[-NEWEST:]
+        elif isinstance(value, dict):
+            short[name] = dict(islice(value.items(), max(0, len(value) - NEWEST), None))
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            short[name] = _shortened(value)
+    fields = {field.name for field in dataclasses.fields(thing) if field.init}
+    return dataclasses.replace(thing, **{k: v for k, v in short.items() if k in fields})
 
 
 def control(action: Action) -> Handler:
@@ -168,3 +173,6 @@ def control(action: Action) -> Handler:
 
 def _dumps(value: Any) -> str:
     return TypeAdapter(Any).dump_json(value).decode()
+
+
+CONTROLS: dict[str, Action] = {"settings": settings, "seed": seed, "settle": settle}

@@ -32,9 +32,16 @@ class SignInPage:
 
 
 async def authorize(request: web.Request) -> web.StreamResponse:
-    """In-client sign-in: the desktop client knows who uses it and sends him straight back."""
+    """In-client sign-in: the client knows who uses it and sends him straight back.
+
+    `customer=` stands for a customer who opened the page inside WeChat.
+    """
     platform = request.app[PLATFORM]
     back = _checked_redirect(request, platform)
+    customer = request.query.get("customer", "")
+    if customer in platform.world.contacts:
+        # A page of the bank opened inside WeChat: its visitor is a customer, not a member.
+        raise web.HTTPFound(_with_code(request, platform, back, customer))
     userid = request.cookies.get(MEMBER_COOKIE, "")
     if userid not in platform.world.members:
         context = {"title": "请在企业微信客户端打开链接", "reason": "当前浏览器没有已登录的成员。"}
@@ -65,8 +72,7 @@ def _by_department(request: web.Request, platform: Platform) -> dict[str, list[C
 def _checked_redirect(request: web.Request, platform: Platform) -> URL:
     if request.query.get("appid") != platform.corp.corp_id:
         raise _refusal(request, "appid 参数错误", "appid 与本企业的 CorpID 不一致。")
-    agent = request.query.get("agentid", str(platform.corp.agent_id))
-    if agent != str(platform.corp.agent_id):
+    if not platform.app(request.query.get("agentid", platform.corp.agent_id)):
         raise _refusal(request, "agentid 参数错误", "本企业没有这个自建应用。")
     back = URL(request.query.get("redirect_uri", ""))
     if back.scheme not in ("http", "https") or not back.host:
@@ -81,6 +87,8 @@ def _refusal(request: web.Request, title: str, reason: str) -> web.HTTPBadReques
 
 def _with_code(request: web.Request, platform: Platform, back: URL, userid: str) -> URL:
     code = secrets.token_urlsafe(32)
-    platform.world.login_codes[code] = LoginCode(code, userid, platform.now())
+    private = request.query.get("scope") == "snsapi_privateinfo"
+    issued = LoginCode(code, userid, platform.now(), private=private)
+    platform.world.login_codes[code] = issued
     platform.live.dirty.set()
     return back.update_query(code=code, state=request.query.get("state", ""))

@@ -5,6 +5,7 @@ import contextlib
 import html
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp_jinja2
 from aiohttp import web
@@ -82,18 +83,23 @@ async def view(request: web.Request) -> web.Response:
 
 async def delivery_log(request: web.Request) -> web.Response:
     """The latest callbacks, newest first, with the names a reader knows."""
-    platform = request.app[PLATFORM]
+    return web.json_response(named_deliveries(request.app[PLATFORM])[:100])
+
+
+def named_deliveries(platform: Platform) -> list[dict[str, Any]]:
+    """The callbacks, newest first, with the names a reader knows."""
     world = platform.world
     rows = []
-    for row in reversed(deliveries(platform)[-100:]):
+    for row in reversed(deliveries(platform)):
         member = world.members.get(row["userid"])
         contact = world.contacts.get(row["external_userid"])
+        group = world.groups.get(row["chat_id"])
         names = {
             "member": member.name if member else "",
-            "customer": contact.name if contact else "",
+            "customer": contact.name if contact else group.name if group else "",
         }
         rows.append({**row, **names})
-    return web.json_response(rows)
+    return rows
 
 
 async def news(request: web.Request) -> web.StreamResponse:
@@ -125,8 +131,11 @@ async def choose_member(request: web.Request) -> web.Response:
 
 
 async def read_chat(request: web.Request) -> web.Response:
-    """One side has the chat open and sees it."""
+    """One side has the chat open and sees it; in a group `person` does."""
     seen = await request.json()
+    if chat_id := str(seen.get("chat_id", "")):
+        request.app[PLATFORM].mark_group_read(chat_id, str(seen["person"]))
+        return web.json_response({"ok": True})
     side = "customer" if seen.get("side") == "customer" else "member"
     request.app[PLATFORM].mark_read(side, str(seen["userid"]), str(seen["external_userid"]))
     return web.json_response({"ok": True})

@@ -3,13 +3,32 @@
 import os
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import TypeAdapter
 
-Via = Literal["chat", "mass_send", "welcome"]
-Quota = Literal["monthly", "weekly", "daily"]
+from wecom.simulator.album_state import Album
+from wecom.simulator.card_state import CardDeck
+from wecom.simulator.channels import AcquisitionLink, ChatKey, ContactWay, TagGroup, Transfer
+from wecom.simulator.console import Settings
+from wecom.simulator.groups import Group, GroupWelcome, JoinWay
+from wecom.simulator.indices import ChatIndex, FollowIndex
+from wecom.simulator.moment_state import MomentBoard
+from wecom.simulator.robot_state import RobotRoom
+from wecom.simulator.rule_state import RuleBook
+from wecom.simulator.service_state import ServiceHall
+
+Via = Literal["chat", "group", "mass_send", "welcome", "transfer", "service", "moment"]
+LABELS = {
+    "link": "链接",
+    "image": "图片",
+    "file": "文件",
+    "video": "视频",
+    "voice": "语音",
+    "location": "位置",
+}
 
 
 @dataclass(frozen=True)
@@ -20,21 +39,31 @@ class Member:
     name: str
     department: str = ""
     position: str = ""
+    mobile: str = ""
+    email: str = ""
+    activated: bool = True
 
 
 @dataclass(frozen=True)
 class Contact:
-    """A WeChat user, as the corp knows him: the id is the corp's own (`wm…`)."""
+    """A customer as the corp knows him: `wm…` is a WeChat user (kind 1), `wo…` of WeCom (2)."""
 
     external_userid: str
     name: str
     gender: int = 0
     avatar_color: str = "#5b8ff9"
+    kind: int = 1
+    unionid: str = ""
+    corp_name: str = ""
 
 
 @dataclass
 class FollowRelation:
-    """A member and a customer are, or once were, friends."""
+    """A member and a customer are, or once were, friends.
+
+    `half`: the customer added the member, who has not added him back yet. `consent` to archiving
+    is None until the customer was asked and answered.
+    """
 
     userid: str
     external_userid: str
@@ -46,6 +75,12 @@ class FollowRelation:
     remark_mobiles: list[str] = field(default_factory=list)
     add_way: int = 1
     deleted_at: datetime | None = None
+    tags: list[str] = field(default_factory=list)
+    personal_tags: list[str] = field(default_factory=list)
+    oper_userid: str = ""
+    half: bool = False
+    consent: bool | None = None
+    consent_at: datetime | None = None
 
     @property
     def alive(self) -> bool:
@@ -55,7 +90,11 @@ class FollowRelation:
 
 @dataclass(frozen=True)
 class Message:
-    """One bubble in one chat between a member and a customer; `seq` counts from 1 over the corp."""
+    """One bubble; `seq` counts from 1 over the corp.
+
+    In a chat between two, `userid` and `external_userid` are the two. In a group only the one who
+    spoke is named, and `audience` holds everybody who was in the group then.
+    """
 
     seq: int
     msgid: str
@@ -66,6 +105,9 @@ class Message:
     body: dict[str, Any]
     via: Via
     at: datetime
+    chat_id: str = ""
+    audience: list[str] = field(default_factory=list)
+    archived: bool = True
 
     @property
     def text(self) -> str:
@@ -73,19 +115,40 @@ class Message:
         return bubble_text(self.msgtype, self.body)
 
 
+@dataclass(frozen=True)
+class Shown:
+    """Something a customer saw outside the chats with members: a service message, a moment."""
+
+    external_userid: str
+    userid: str
+    msgtype: str
+    text: str
+    via: Via
+    at: datetime
+
+
 @dataclass
 class Target:
-    """One customer of one mass-send task; status 0 waiting 1 sent 2 no friend 3 quota used up."""
+    """One customer or group of a mass send; status 0 waiting 1 sent 2 no friend 3 quota used up."""
 
     userid: str
-    external_userid: str
+    external_userid: str = ""
     status: int = 0
     send_time: datetime | None = None
+    chat_id: str = ""
+
+    @property
+    def receiver(self) -> str:
+        """The customer, or the group, whose quota this uses."""
+        return self.chat_id or self.external_userid
 
 
 @dataclass
 class MassTask:
-    """A mass send the corp created; nothing leaves before the member presses send."""
+    """A mass send; nothing leaves before the member presses send.
+
+    `creator` is the member who made it himself; the corp's tasks have none.
+    """
 
     msgid: str
     created_at: datetime
@@ -95,15 +158,25 @@ class MassTask:
     confirmed: dict[str, datetime] = field(default_factory=dict)
     reminded: list[datetime] = field(default_factory=list)
     cancelled_at: datetime | None = None
+    chat_type: Literal["single", "group"] = "single"
+    creator: str = ""
+    allow_select: bool = False
+
+    @cached_property
+    def _parts(self) -> dict[str, list[Target]]:
+        parts: dict[str, list[Target]] = {}
+        for target in self.targets:
+            parts.setdefault(target.userid, []).append(target)
+        return parts
 
     def of(self, userid: str) -> list[Target]:
         """The customers this member is asked to send to."""
-        return [target for target in self.targets if target.userid == userid]
+        return self._parts.get(userid, [])
 
     @property
     def members(self) -> list[str]:
         """The members who hold a part of the task, each once, in order."""
-        return list(dict.fromkeys(target.userid for target in self.targets))
+        return list(self._parts)
 
 
 @dataclass
@@ -130,6 +203,8 @@ class Media:
     created_at: datetime
     content_base64: str
     permanent: bool = False
+    scene: int = 0
+    """For what `upload_attachment` took it: 1 moments, 2 product album; 0 for everything else."""
 
 
 @dataclass
@@ -145,12 +220,16 @@ class WelcomeCode:
 
 @dataclass
 class LoginCode:
-    """A sign-in handed to the product through the browser: one use, five minutes."""
+    """A sign-in handed to the product through the browser: one use, five minutes.
+
+    `private` when the member agreed to show his sensitive fields (snsapi_privateinfo).
+    """
 
     code: str
     userid: str
     issued_at: datetime
     used: bool = False
+    private: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,14 +238,6 @@ class Credential:
 
     value: str
     expires_at: datetime
-
-
-@dataclass
-class Settings:
-    """What the corp's administrator chose in the console."""
-
-    mass_send_quota: Quota = "monthly"
-    dispatch_seconds: float = 0.0
 
 
 @dataclass
@@ -183,7 +254,24 @@ class World:
     welcome_codes: dict[str, WelcomeCode] = field(default_factory=dict)
     login_codes: dict[str, LoginCode] = field(default_factory=dict)
     credentials: dict[str, Credential] = field(default_factory=dict)
+    user_tickets: dict[str, LoginCode] = field(default_factory=dict)
     read_marks: dict[str, int] = field(default_factory=dict)
+    resigned: dict[str, datetime] = field(default_factory=dict)
+    tag_groups: dict[str, TagGroup] = field(default_factory=dict)
+    contact_ways: dict[str, ContactWay] = field(default_factory=dict)
+    links: dict[str, AcquisitionLink] = field(default_factory=dict)
+    chat_keys: dict[str, ChatKey] = field(default_factory=dict)
+    transfers: list[Transfer] = field(default_factory=list)
+    groups: dict[str, Group] = field(default_factory=dict)
+    join_ways: dict[str, JoinWay] = field(default_factory=dict)
+    group_welcomes: dict[str, GroupWelcome] = field(default_factory=dict)
+    shown: list[Shown] = field(default_factory=list)
+    service: ServiceHall = field(default_factory=ServiceHall)
+    cards: CardDeck = field(default_factory=CardDeck)
+    moments: MomentBoard = field(default_factory=MomentBoard)
+    rules: RuleBook = field(default_factory=RuleBook)
+    robot: RobotRoom = field(default_factory=RobotRoom)
+    album: Album = field(default_factory=Album)
     settings: Settings = field(default_factory=Settings)
 
     @classmethod
@@ -229,29 +317,62 @@ class World:
 
     def customers_of(self, userid: str) -> list[str]:
         """The member's customers, oldest relation first."""
-        mine = [f for f in self.follows.values() if f.userid == userid and f.alive]
-        return [f.external_userid for f in sorted(mine, key=lambda f: f.created_at)]
+        mine = self._relations(self.follow_index.by_member.get(userid, []))
+        return [follow.external_userid for follow in mine]
 
     def followers_of(self, external_userid: str) -> list[FollowRelation]:
         """The members who follow the customer, oldest relation first."""
-        theirs = [f for f in self.follows.values() if f.external_userid == external_userid]
-        return sorted((f for f in theirs if f.alive), key=lambda f: f.created_at)
+        return self._relations(self.follow_index.by_customer.get(external_userid, []))
+
+    def ever_followed(self, *, userid: str = "", external_userid: str = "") -> list[FollowRelation]:
+        """The relations of a member or of a customer, the ended ones too."""
+        index = self.follow_index
+        keys = (
+            index.by_member.get(userid, [])
+            if userid
+            else index.by_customer.get(external_userid, [])
+        )
+        return [self.follows[key] for key in keys]
 
     def chat(self, userid: str, external_userid: str) -> list[Message]:
         """Everything the two said to each other, oldest first."""
-        return [
-            message
-            for message in self.messages
-            if message.userid == userid and message.external_userid == external_userid
-        ]
+        return self.chat_index.by_pair.get(pair(userid, external_userid), [])
+
+    def group_chat(self, chat_id: str) -> list[Message]:
+        """Everything said in a group, oldest first."""
+        return self.chat_index.by_group.get(chat_id, [])
 
     def last_to_chat(self, external_userid: str) -> str:
         """The follower who talked with the customer last; the newest follower when nobody did."""
         followers = [follow.userid for follow in self.followers_of(external_userid)]
-        for message in reversed(self.messages):
-            if message.external_userid == external_userid and message.userid in followers:
-                return message.userid
-        return followers[-1] if followers else ""
+        talked = self.chat_index.talked.get(external_userid, {})
+        return max(
+            followers,
+            key=lambda userid: (talked.get(userid, 0), followers.index(userid)),
+            default="",
+        )
+
+    @property
+    def chat_index(self) -> ChatIndex:
+        """The messages by who said them to whom."""
+        return self._chat_index.catch_up(self.messages)
+
+    @property
+    def follow_index(self) -> FollowIndex:
+        """The relations by member and customer."""
+        return self._follow_index.catch_up(self.follows)
+
+    @cached_property
+    def _chat_index(self) -> ChatIndex:
+        return ChatIndex()
+
+    @cached_property
+    def _follow_index(self) -> FollowIndex:
+        return FollowIndex()
+
+    def _relations(self, keys: list[str]) -> list[FollowRelation]:
+        alive = [follow for key in keys if (follow := self.follows[key]).alive]
+        return sorted(alive, key=lambda follow: follow.created_at)
 
 
 def pair(userid: str, external_userid: str) -> str:
@@ -263,8 +384,6 @@ def bubble_text(msgtype: str, body: dict[str, Any]) -> str:
     """What a person reads of a message: its text, or the name of what was attached."""
     if msgtype == "text":
         return str(body.get("content", ""))
-    label = {"link": "链接", "image": "图片", "file": "文件", "video": "视频"}.get(
-        msgtype, "小程序"
-    )
+    label = LABELS.get(msgtype, "小程序")
     title = body.get("title") or body.get("filename") or ""
     return f"[{label}] {title}".strip()

@@ -1,5 +1,9 @@
 // The member's desktop: conversations, mass-send tasks, app messages, the chat toolbar.
 
+import { groupBubbles, groupHead, groupTitle, isGroup, newGroup } from "./groups.js";
+import { templateCard } from "./cards.js";
+import { momentTasks } from "./moments.js";
+import { robotChat } from "./robot.js";
 import { act, bubbles, call, el, face, h, icon, moment, options, show, toast, when } from "./dom.js";
 
 export class Desk {
@@ -13,6 +17,7 @@ export class Desk {
     this.drafts = new Map();
     el("pick-member").addEventListener("change", (event) => this.switchTo(event.target.value));
     el("find").addEventListener("input", () => this.render(this.view));
+    el("new-group").addEventListener("click", () => newGroup(this));
     el("reload").addEventListener("click", () => { this.framed = null; this.renderToolbar(); });
     el("chat-form").addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
     el("chat-text").addEventListener("keydown", (event) => {
@@ -50,7 +55,9 @@ export class Desk {
     const box = el("chat-text");
     const text = box.value.trim();
     if (!text || !this.opened) return;
-    if (await act("control/message", { from: this.member, to: this.opened, text })) box.value = "";
+    const said = await act("control/message", { from: this.member, to: this.opened, text });
+    if (said) box.value = "";
+    if (said?.warning) toast(`消息含敏感词“${said.warning}”，请注意沟通规范`);
   }
 
   render(view) {
@@ -67,17 +74,21 @@ export class Desk {
     this.renderChat(this.opened ? view.desk_chat : null, view.conversations);
     this.renderToolbar();
     if (this.tab === "tasks") show(el("panel"), ["tasks", view.tasks], () => this.tasks(view.tasks));
+    if (this.tab === "moments") show(el("panel"), ["moments", this.member, view.moments], () => momentTasks(view.moments, this.member, () => this.page.refresh()));
+    if (this.tab === "robot") this.renderRobot(view.robot);
     if (this.tab === "notices") this.renderNotices(view.notices);
   }
 
   renderRail(view) {
+    for (const button of this.tabs()) if (button.dataset.tab === "robot") button.hidden = !view.robot.ready;
     const counts = {
       chats: view.conversations.reduce((sum, row) => sum + row.unread, 0),
       tasks: view.tasks.filter((task) => !task.confirmed_at && !task.cancelled).length,
+      moments: view.moments.filter((row) => !row.published_at && !row.cancelled).length,
       notices: view.notices.filter((notice) => !notice.read).length,
     };
     for (const button of this.tabs()) {
-      const count = counts[button.dataset.tab];
+      const count = counts[button.dataset.tab] || 0;
       const badge = button.querySelector(".badge");
       badge.hidden = !count;
       badge.textContent = count > 99 ? "99+" : String(count);
@@ -92,13 +103,14 @@ export class Desk {
       ? found.map((row) => h("li", {}, h("button", { type: "button", "data-customer": row.id, "aria-current": row.id === this.opened ? "true" : "false", onclick: () => this.open(row.id) },
         h("span", { class: "with-badge" }, face(row.name, row.color), row.unread ? h("i", { class: "badge" }, String(row.unread)) : null),
         h("span", { class: "thread" },
-          h("span", { class: "line" }, h("b", {}, row.remark || row.name, h("span", { class: "at-wechat" }, "@微信")), h("time", {}, when(row.at))),
-          h("small", {}, row.alive ? row.text || "现在可以开始聊天了" : "对方已删除联系人")))))
+          h("span", { class: "line" }, h("b", {}, row.remark || row.name, isGroup(row) ? null : h("span", { class: "at-wechat" }, "@微信")), h("time", {}, when(row.at))),
+          h("small", {}, row.alive ? row.text || "现在可以开始聊天了" : isGroup(row) ? "群聊已解散" : "对方已删除联系人")))))
       : [h("li", { class: "empty" }, rows.length ? "没有匹配的客户。" : "还没有客户会话。客户添加好友后会出现在这里。")]);
   }
 
   renderChat(chat, rows) {
     el("chat-form").hidden = !chat || !chat.alive;
+    if (isGroup(chat)) { this.renderGroup(chat, rows); return; }
     show(el("chat-head"), ["head", chat && [chat.external_userid, chat.remark, chat.state, chat.alive]], () => chat ? [
       h("b", {}, chat.remark || chat.customer),
       h("span", { class: "at-wechat" }, "@微信"),
@@ -114,6 +126,14 @@ export class Desk {
     if (show(body, ["chat", chat], () => bubbles(chat, false))) body.scrollTop = body.scrollHeight;
     const unread = rows.find((row) => row.id === this.opened)?.unread;
     if (unread && this.tab === "chats") call("play/read", { side: "member", userid: this.member, external_userid: this.opened });
+  }
+
+  renderGroup(chat, rows) {
+    show(el("chat-head"), ["group", groupTitle(chat), chat.alive], () => groupHead(this, chat));
+    const body = el("chat-body");
+    if (show(body, ["chat", chat], () => groupBubbles(chat))) body.scrollTop = body.scrollHeight;
+    const unread = rows.find((row) => row.id === this.opened)?.unread;
+    if (unread && this.tab === "chats") call("play/read", { chat_id: this.opened, person: this.member });
   }
 
   editRemark(chat) {
@@ -152,7 +172,7 @@ export class Desk {
       h("header", {}, h("b", {}, "企业群发任务"), h("span", { class: "meta" }, `${moment(task.at)} 下发`), this.taskState(task)),
       task.text ? h("p", { class: "text" }, task.text) : null,
       task.attachments.map((row) => h("p", { class: "attached" }, icon(row.msgtype === "link" ? "link" : row.msgtype === "image" ? "picture" : "file"), row.title || "附件")),
-      h("p", { class: "meta" }, `发送给 ${task.customers.length} 位客户：${task.customers.slice(0, 6).join("、")}${task.customers.length > 6 ? " 等" : ""}`),
+      h("p", { class: "meta" }, `发送给 ${task.customers.length} ${task.unit}：${task.customers.slice(0, 6).join("、")}${task.customers.length > 6 ? " 等" : ""}`),
       this.taskFooter(task)));
     return [h("div", { class: "panel-head" }, h("h2", {}, "群发助手"), h("p", {}, "企业创建的群发任务须由你确认后才会发送给客户。")),
       list.length ? list : h("p", { class: "empty" }, "暂无群发任务。企业下发的任务会出现在这里，等待你确认发送。")];
@@ -179,8 +199,18 @@ export class Desk {
       task.reminded ? h("span", { class: "meta" }, `管理员已提醒 ${task.reminded} 次`) : null);
   }
 
+  // What is being typed stays while the answer comes in.
+  renderRobot(view) {
+    const panel = el("panel");
+    const typed = panel.querySelector("textarea")?.value || "";
+    if (!show(panel, ["robot", this.member, view], () => robotChat(view, this.member, () => this.page.refresh()))) return;
+    panel.querySelector("textarea").value = typed;
+    panel.querySelector("textarea").focus();
+    panel.scrollTop = panel.scrollHeight;
+  }
+
   renderNotices(rows) {
-    show(el("panel"), ["notices", rows.map((row) => row.id + row.at)], () => [
+    show(el("panel"), ["notices", rows.map((row) => [row.id, row.at, row.card])], () => [
       h("div", { class: "panel-head" }, h("h2", {}, "应用消息"), h("p", {}, "自建应用与群发助手发给你的通知。")),
       rows.length ? rows.map((row) => this.notice(row)) : h("p", { class: "empty" }, "暂无应用消息。"),
     ]);
@@ -188,12 +218,18 @@ export class Desk {
   }
 
   notice(row) {
-    return h("article", { class: "task" },
+    return h("article", { class: "task", "data-notice": row.id },
       h("header", {}, h("b", {}, row.source === "mass_send" ? "群发助手" : "客户经理助手"), h("span", { class: "meta" }, moment(row.at))),
-      row.title ? h("h3", {}, row.title) : null,
-      row.text ? h("p", { class: "text" }, row.text) : null,
-      row.details.length ? h("dl", {}, row.details.map((line) => [h("dt", {}, line.name), h("dd", {}, line.value)]).flat()) : null,
-      row.url ? h("footer", {}, h("a", { href: row.url, target: "_blank", rel: "noopener" }, row.button)) : null);
+      row.card ? templateCard(row.card, (press) => this.pressCard(row.id, press)) : [
+        row.title ? h("h3", {}, row.title) : null,
+        row.text ? h("p", { class: "text" }, row.text) : null,
+        row.url ? h("footer", {}, h("a", { href: row.url, target: "_blank", rel: "noopener" }, row.button)) : null,
+      ]);
+  }
+
+  async pressCard(msgid, press) {
+    if (await act("control/press_card", { userid: this.member, msgid, ...press })) toast("已提交");
+    this.page.refresh();
   }
 
   renderPicker(view) {

@@ -92,18 +92,18 @@ export function options(select, groups, chosen) {
   if (rendered || select.value !== chosen) select.value = chosen;
 }
 
-const VIA = { mass_send: "群发助手", welcome: "欢迎语" };
+const VIA = { mass_send: "群发助手", welcome: "欢迎语", transfer: "接替提示" };
 
-function content(bubble) {
-  const { msgtype, body } = bubble;
-  if (msgtype === "text") return h("div", { class: "bubble" }, bubble.text);
+export function bubble(said) {
+  const { msgtype, body } = said;
+  if (msgtype === "text") return h("div", { class: "bubble" }, said.text);
   if (msgtype === "link") {
     return h("a", { class: "bubble card", href: body.url, target: "_blank", rel: "noopener" },
       h("b", {}, body.title), h("span", { class: "card-row" }, h("small", {}, body.desc || body.url), icon("link")));
   }
   if (msgtype === "image" && body.pic_url) return h("img", { class: "bubble picture", src: body.pic_url, alt: "图片" });
   return h("div", { class: "bubble card" },
-    h("span", { class: "card-row" }, h("b", {}, bubble.text), icon(msgtype === "image" ? "picture" : "file")));
+    h("span", { class: "card-row" }, h("b", {}, said.text), icon(msgtype === "image" ? "picture" : "file")));
 }
 
 const GAP = 5 * 60 * 1000;
@@ -114,15 +114,15 @@ export function bubbles(chat, mineFromCustomer) {
     ? `你已添加了${chat.member}，现在可以开始聊天了。`
     : `${chat.customer}已添加你为联系人，现在可以开始聊天了。`)];
   let last = new Date(chat.since).getTime();
-  for (const bubble of chat.bubbles) {
-    const at = new Date(bubble.at).getTime();
-    if (at - last > GAP) rows.push(h("p", { class: "note" }, moment(bubble.at)));
+  for (const said of chat.bubbles) {
+    const at = new Date(said.at).getTime();
+    if (at - last > GAP) rows.push(h("p", { class: "note" }, moment(said.at)));
     last = at;
-    const mine = bubble.from_customer === mineFromCustomer;
-    const person = bubble.from_customer ? face(chat.customer, chat.color) : face(chat.member);
-    const via = !mineFromCustomer && VIA[bubble.via];
+    const mine = said.from_customer === mineFromCustomer;
+    const person = said.from_customer ? face(chat.customer, chat.color) : face(chat.member);
+    const via = !mineFromCustomer && VIA[said.via];
     rows.push(h("div", { class: mine ? "row mine" : "row" }, person,
-      h("div", { class: "said" }, content(bubble), via && h("small", { class: "via" }, via))));
+      h("div", { class: "said" }, bubble(said), via && h("small", { class: "via" }, via))));
   }
   if (!chat.alive) rows.push(h("p", { class: "note" }, mineFromCustomer
     ? "你已删除该联系人，无法继续收发消息。"

@@ -1,5 +1,7 @@
 // The customer's phone: WeChat with the bank's people in it.
 
+import { groupBubbles, groupTitle, isGroup, phoneGroupMenu, scanSheet } from "./groups.js";
+import { momentStream } from "./moments.js";
 import { act, bubbles, call, clock, el, face, h, icon, show, when } from "./dom.js";
 
 export class Phone {
@@ -8,6 +10,8 @@ export class Phone {
     this.page = page;
     this.customer = boot.customer;
     this.peer = "";
+    this.tab = "chats";
+    for (const button of document.querySelectorAll("#phone-tabs button")) button.addEventListener("click", () => { this.tab = button.dataset.tab; this.page.refresh(); });
     el("phone-form").addEventListener("submit", (event) => { event.preventDefault(); this.send(); });
     el("pick-customer").addEventListener("change", (event) => this.switchTo(event.target.value));
     el("new-customer").addEventListener("click", () => this.askNewCustomer());
@@ -39,30 +43,35 @@ export class Phone {
 
   render(view) {
     this.members = view.members;
+    this.codes = view.codes;
+    this.asksConsent = view.asks_consent;
     const chat = this.peer ? view.phone_chat : null;
     const person = view.customers.find((row) => row.id === this.customer);
     el("phone-form").hidden = !chat || !chat.alive;
     el("phone-tabs").hidden = Boolean(chat);
+    for (const button of document.querySelectorAll("#phone-tabs button")) button.setAttribute("aria-current", button.dataset.tab === this.tab ? "page" : "false");
     this.renderNav(chat);
     const body = el("phone-body");
     body.classList.toggle("talking", Boolean(chat));
     if (chat) {
-      if (show(body, ["chat", chat], () => bubbles(chat, true))) body.scrollTop = body.scrollHeight;
+      if (show(body, ["chat", chat], () => isGroup(chat) ? groupBubbles(chat) : bubbles(chat, true))) body.scrollTop = body.scrollHeight;
       const unread = view.threads.find((row) => row.id === this.peer)?.unread;
-      if (unread) call("play/read", { side: "customer", userid: this.peer, external_userid: this.customer });
+      if (unread) call("play/read", isGroup(chat) ? { chat_id: this.peer, person: this.customer } : { side: "customer", userid: this.peer, external_userid: this.customer });
+    } else if (this.tab === "stream") {
+      show(body, ["stream", this.customer, view.stream], () => momentStream(view.stream, this.customer, this.corp, () => this.page.refresh()));
     } else {
       show(body, ["list", person, view.threads], () => this.threads(view.threads, person));
     }
   }
 
   renderNav(chat) {
-    show(el("phone-nav"), ["nav", chat && [chat.userid, chat.alive]], () => chat ? [
+    show(el("phone-nav"), ["nav", this.tab, chat && [chat.userid, chat.alive, chat.consent, isGroup(chat) && groupTitle(chat)]], () => chat ? [
       h("button", { type: "button", class: "plain", "aria-label": "返回", onclick: () => this.open("") }, icon("back")),
-      h("b", {}, chat.member, h("span", { class: "at-corp" }, `@${this.corp}`)),
-      h("button", { type: "button", class: "plain", "aria-label": "更多", onclick: () => this.openMenu(chat) }, icon("more")),
+      isGroup(chat) ? h("b", {}, groupTitle(chat)) : h("b", {}, chat.member, h("span", { class: "at-corp" }, `@${this.corp}`)),
+      h("button", { type: "button", class: "plain", "aria-label": "更多", onclick: () => isGroup(chat) ? phoneGroupMenu(this, chat) : this.openMenu(chat) }, icon("more")),
     ] : [
       h("span", {}),
-      h("b", {}, "微信"),
+      h("b", {}, this.tab === "stream" ? "朋友圈" : "微信"),
       h("button", { type: "button", class: "plain", "aria-label": "添加好友", title: "添加好友", onclick: () => this.openAdd() }, icon("plus")),
     ]);
   }
@@ -73,8 +82,8 @@ export class Phone {
     return [h("ul", { class: "threads" }, rows.map((row) => h("li", {}, h("button", { type: "button", onclick: () => this.open(row.id) },
       h("span", { class: "with-badge" }, face(row.name), row.unread ? h("i", { class: "badge" }, String(row.unread)) : null),
       h("span", { class: "thread" },
-        h("span", { class: "line" }, h("b", {}, row.name, h("span", { class: "at-corp" }, `@${this.corp}`)), h("time", {}, when(row.at))),
-        h("small", {}, row.alive ? row.text || "现在可以开始聊天了" : "已删除该联系人"))))))];
+        h("span", { class: "line" }, h("b", {}, row.name, isGroup(row) ? null : h("span", { class: "at-corp" }, `@${this.corp}`)), h("time", {}, when(row.at))),
+        h("small", {}, row.alive ? row.text || "现在可以开始聊天了" : isGroup(row) ? "群聊已解散" : "已删除该联系人"))))))];
   }
 
   // Sheets slide over the phone's lower half.
@@ -98,7 +107,14 @@ export class Phone {
       h("p", { class: "ask" }, `删除联系人“${chat.member}”，将不再收到对方的消息。`),
       h("button", { type: "button", class: "choice danger", onclick: remove }, "删除联系人"),
       h("button", { type: "button", class: "choice", onclick: () => this.closeSheet() }, "取消"));
+    const answer = async (agree) => {
+      await act("control/agree_archive", { userid: chat.userid, external_userid: this.customer, agree });
+      this.closeSheet();
+    };
+    const asked = chat.alive && (this.asksConsent || chat.consent !== null);
     this.openSheet(
+      asked && chat.consent !== true ? h("button", { type: "button", class: "choice", onclick: () => answer(true) }, "同意会话存档") : null,
+      asked && chat.consent !== false ? h("button", { type: "button", class: "choice", onclick: () => answer(false) }, "不同意会话存档") : null,
       chat.alive
         ? h("button", { type: "button", class: "choice danger", onclick: confirm }, "删除好友")
         : h("button", { type: "button", class: "choice", onclick: () => this.add(chat.userid, { external_userid: this.customer }) }, "重新添加好友"),
@@ -109,6 +125,7 @@ export class Phone {
     const person = { external_userid: this.customer };
     const strangers = this.members.filter((member) => !member.friend);
     this.openSheet(
+      h("button", { type: "button", class: "choice first", onclick: () => scanSheet(this, this.codes || []) }, "扫一扫"),
       h("h3", {}, "添加客户经理"),
       strangers.length ? null : h("p", { class: "ask" }, "已添加全部客户经理。"),
       this.channelField(),

@@ -2,6 +2,7 @@
 
 import { call, el, h, options, second, show } from "./dom.js";
 import { Desk } from "./desk.js";
+import { eventCode, eventName, OUTCOMES } from "./names.js";
 import { Phone } from "./phone.js";
 
 const boot = JSON.parse(el("boot").textContent);
@@ -49,16 +50,11 @@ class Page {
   }
 
   delivery(row) {
-    const names = {
-      msgaudit_notify: "产生会话回调", add_external_contact: "添加企业客户", edit_external_contact: "编辑企业客户",
-      del_external_contact: "删除企业客户", del_follow_user: "被客户删除",
-    };
-    const states = { delivered: ["已送达", "green"], waiting: ["推送中", "orange"], failed: ["推送失败", "red"], dropped: ["已丢弃", "grey"] };
-    const [label, tone] = states[row.outcome];
+    const [label, tone] = OUTCOMES[row.outcome];
     const people = [row.member, row.customer].filter(Boolean).join(" · ");
     return h("div", { class: "delivery" },
       h("time", {}, second(row.queued_at)),
-      h("div", {}, h("b", {}, names[row.change_type || row.event] || row.event), h("code", {}, row.change_type || row.event), people ? h("small", {}, people) : null),
+      h("div", {}, h("b", {}, eventName(row)), h("code", {}, eventCode(row)), people ? h("small", {}, people) : null),
       h("div", { class: "right" }, h("span", { class: `tag ${tone}` }, label), row.answers.length > 1 ? h("small", {}, `推送 ${row.answers.length} 次`) : null));
   }
 
@@ -73,9 +69,13 @@ class Page {
   async answer({ name, params, url }) {
     if (name === "config" || name === "agentConfig") return call("bridge/sign", { api: name, params, url });
     const { member, opened: customer } = this.desk;
-    if (name === "getContext") return { entry: customer ? "single_chat_tools" : "normal", err_msg: "getContext:ok" };
+    const group = this.desk.view?.desk_chat?.kind === "group";
+    if (name === "getContext") return { entry: !customer ? "normal" : group ? "group_chat_tools" : "single_chat_tools", err_msg: "getContext:ok" };
+    if (name === "getCurExternalChat") {
+      return group ? { chatId: customer, err_msg: "getCurExternalChat:ok" } : { err_msg: "getCurExternalChat:fail without context of external chat" };
+    }
     if (name === "getCurExternalContact") {
-      return customer ? { userId: customer, err_msg: "getCurExternalContact:ok" } : { err_msg: "getCurExternalContact:fail without context of external contact" };
+      return customer && !group ? { userId: customer, err_msg: "getCurExternalContact:ok" } : { err_msg: "getCurExternalContact:fail without context of external contact" };
     }
     if (name === "sendChatMessage") return call("bridge/send", { member, customer, params });
     return { err_msg: `${name}:fail not supported` };

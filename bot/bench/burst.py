@@ -1,0 +1,335 @@
+"""A burst: ten times the ordinary rate for a minute, with everything else of the product running.
+
+The product serves, stores and handles at once, in one process; the platform and the load have
+processes of their own. Each callback is due at its moment whether or not the one before it was
+answered, and its latency counts from then. A customer's callbacks go out one after another.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from multiprocessing.connection import Connection
+from threading import Event, Thread
+from time import monotonic, perf_counter, sleep
+
+import psutil
+import psycopg
+import uvloop
+from aiohttp import web
+
+from bank.database import open_engine, open_sessions, utc_now
+from bank.models import Branch, Role, Staff
+from bank.sealing import Seal, open_seal
+from bank.settings import Settings
+from bot.arrivals import CONTEXT
+from bot.bench.callbacks import a_process
+from bot.bench.idle import free_port
+from bot.bench.load import BEGAN, GO, HOST
+from bot.bench.machine import cores, percentile, quiet, stay_on
+from bot.demo.run import CORP, demo_settings
+from bot.keys import accepted_keys
+from bot.serve import serving
+from migrations import migrate
+from wecom.callback import seal
+from wecom.events import parse
+from wecom.simulator import Contact, FollowRelation, Member, World, make_simulator
+
+RM = "rm00001"
+PATIENCE_SECONDS = 900.0
+LOOK_SECONDS = 0.2
+# Of fifty callbacks one rings the archive's bell; the others are about customers.
+BELL_EVERY = 50
+ABOUT_A_CUSTOMER = """<xml><ToUserName><![CDATA[{corp}]]></ToUserName>
+<FromUserName><![CDATA[sys]]></FromUserName><CreateTime>{second}</CreateTime>
+<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[change_external_contact]]></Event>
+<ChangeType><![CDATA[{change}]]></ChangeType><UserID><![CDATA[{rm}]]></UserID>
+<ExternalUserID><![CDATA[{customer}]]></ExternalUserID></xml>"""
+BELL = """<xml><ToUserName><![CDATA[{corp}]]></ToUserName>
+<FromUserName><![CDATA[sys]]></FromUserName><CreateTime>{second}</CreateTime>
+<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[msgaudit_notify]]></Event>
+<AgentID>2000004</AgentID></xml>"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How fast, how long, about how many customers, over how many connections."""
+
+    per_second: int = 500
+    seconds: float = 60.0
+    customers: int = 3000
+    connections: int = 60
+
+    @property
+    def callbacks(self) -> int:
+        """All in all."""
+        return int(self.per_second * self.seconds)
+
+
+@dataclass(frozen=True)
+class Burst:
+    """What the callers saw, and how long the product went on handling what they left.
+
+    `handled_meanwhile` events were done when the last one was sent; `drain_seconds` later all were.
+    """
+
+    plan: Plan
+    acknowledged: int
+    refused: int
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    slowest_ms: float
+    handled_meanwhile: int
+    drain_seconds: float
+    outcomes: dict[str, int]
+    peak_rss_mib: float
+
+    @property
+    def drained_per_second(self) -> float:
+        """How fast what was left was handled."""
+        return (self.acknowledged - self.handled_meanwhile) / max(self.drain_seconds, 0.001)
+
+
+class BurstLost(RuntimeError):
+    """The table holds another number of events than were acknowledged, or they are not handled."""
+
+
+class OrderLost(RuntimeError):
+    """A customer's events do not lie in the table as they were sent."""
+
+
+def measure(settings: Settings, plan: Plan) -> Burst:
+    """One burst on that empty bank; raises if anything was lost or out of order."""
+    migrate(settings.database_url)
+    with ExitStack() as stack:
+        platform, _ = stack.enter_context(a_process(serve_platform, plan, cores()))
+        at = demo_settings(settings, platform.recv())
+        asyncio.run(_staff(at))
+        port = free_port()
+        product, process = stack.enter_context(a_process(serve_product, at, port, cores()))
+        product.recv()
+        memory = stack.enter_context(_Peak(process))
+        load, _ = stack.enter_context(a_process(pour, at, port, plan, cores()))
+        load.recv()  # every request is built
+        load.send(GO)
+        seconds, latencies, refused = load.recv()
+        handled, began = _count(at, "done"), perf_counter()
+        _until_handled(at)
+        drain = perf_counter() - began
+        peak = memory.mib
+    _check(at, len(latencies) - refused)
+    latencies.sort()
+    return Burst(
+        plan=plan,
+        acknowledged=len(latencies) - refused,
+        refused=refused,
+        seconds=seconds,
+        p50_ms=percentile(latencies, 0.5),
+        p99_ms=percentile(latencies, 0.99),
+        slowest_ms=latencies[-1],
+        handled_meanwhile=handled,
+        drain_seconds=drain,
+        outcomes=_outcomes(at),
+        peak_rss_mib=peak,
+    )
+
+
+class _Peak:
+    """The most memory a process held while it was looked at."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self.mib = 0.0
+        self._process, self._over = process, Event()
+        self._thread = Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> "_Peak":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(LOOK_SECONDS):
+            with suppress(psutil.NoSuchProcess):
+                self.mib = max(self.mib, self._process.memory_info().rss / 2**20)
+
+
+# ---------------------------------------------------------------------------------- the sums
+
+
+def _count(settings: Settings, state: str) -> int:
+    with psycopg.connect(settings.database_url) as connection:
+        counted = "SELECT count(*) FROM inbound_event WHERE state = %s"
+        row = connection.execute(counted, (state,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _until_handled(settings: Settings) -> None:
+    deadline = monotonic() + PATIENCE_SECONDS
+    while _count(settings, "new"):
+        if monotonic() > deadline:
+            raise BurstLost(BurstLost.__doc__)
+        sleep(LOOK_SECONDS)
+
+
+def _outcomes(settings: Settings) -> dict[str, int]:
+    with psycopg.connect(settings.database_url) as connection:
+        rows = connection.execute("SELECT outcome, count(*) FROM inbound_event GROUP BY 1")
+        return {str(outcome): int(count) for outcome, count in rows}
+
+
+def _check(settings: Settings, acknowledged: int) -> None:
+    """Nothing lost, all of it handled, and each customer's events as they were sent."""
+    done = _count(settings, "done")
+    if done != acknowledged:
+        raise BurstLost(f"{BurstLost.__doc__} ({done} handled, {acknowledged} answered)")
+    box, stored = open_seal(settings), defaultdict[str, list[datetime]](list)
+    with psycopg.connect(settings.database_url) as connection:
+        rows = connection.execute("SELECT order_key, sealed FROM inbound_event ORDER BY id")
+        for customer, sealed in rows:
+            stored[customer].append(_told_at(box, sealed))
+    if any(times != sorted(times) for customer, times in stored.items() if customer):
+        raise OrderLost(OrderLost.__doc__)
+
+
+def _told_at(box: Seal, sealed: bytes) -> datetime:
+    return parse(box.open(sealed, CONTEXT)).created_at
+
+
+async def _staff(settings: Settings) -> None:
+    """The bank knows the RM whom all these customers add."""
+    engine = open_engine(settings.database_url)
+    async with open_sessions(engine).begin() as session:
+        branch = Branch(code="B001", name="城东支行")
+        session.add(branch)
+        await session.flush()
+        rm = Staff(userid=RM, name="王敏", roles=[Role.RM.value], branch_id=branch.id)
+        session.add(rm)
+    await engine.dispose()
+
+
+# ------------------------------------------------------------------------------- the processes
+
+
+def customer(number: int) -> str:
+    """The platform's id of that customer."""
+    return f"wmBURST{number:025d}"
+
+
+def serve_platform(pipe: Connection, plan: Plan, chosen: list[int]) -> None:
+    """The platform's process: tells its port, serves until the other side hangs up."""
+    stay_on(chosen)
+    quiet()
+    since = utc_now() - timedelta(days=1)
+    names = [customer(number) for number in range(plan.customers)]
+    world = World().seed(
+        [Member(RM, "王敏")],
+        [Contact(name, "李女士") for name in names],
+        [FollowRelation(RM, name, since) for name in names],
+    )
+    platform = make_simulator(
+        world,
+        corp=CORP,
+        callback_url="http://127.0.0.1:9/wecom/callback",
+        sidebar_url="http://127.0.0.1:9/sidebar",
+        now=utc_now,
+    )
+    app = web.Application()
+    app.add_subapp("/simulator/", platform)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(pipe, app))
+
+
+async def _serve(pipe: Connection, app: web.Application) -> None:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, HOST, 0).start()
+    pipe.send(runner.addresses[0][1])
+    with suppress(EOFError):
+        await asyncio.to_thread(pipe.recv)
+    await runner.cleanup()
+
+
+def serve_product(pipe: Connection, settings: Settings, port: int, chosen: list[int]) -> None:
+    """The product's process, with all its loops: says when it serves, until we hang up."""
+    stay_on(chosen)
+    quiet()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_product(pipe, settings, port))
+
+
+async def _product(pipe: Connection, settings: Settings, port: int) -> None:
+    async with serving(settings, HOST, port):
+        pipe.send(GO)
+        with suppress(EOFError):
+            await asyncio.to_thread(pipe.recv)
+
+
+def pour(pipe: Connection, settings: Settings, port: int, plan: Plan, chosen: list[int]) -> None:
+    """The load's process: builds, waits for the word, pours, and tells what the callers saw."""
+    stay_on(chosen)
+    built = [list(_built(settings, plan, caller)) for caller in range(plan.connections)]
+    pipe.send(GO)
+    pipe.recv()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        pipe.send(runner.run(_poured(built, port)))
+
+
+def _built(settings: Settings, plan: Plan, caller: int) -> Iterator[tuple[float, bytes]]:
+    """When each of this caller's callbacks is due, in seconds, and its bytes on the wire."""
+    keys, now = accepted_keys(settings)[0], int(utc_now().timestamp())
+    for number in range(caller, plan.callbacks, plan.connections):
+        query, body = seal(keys, _event(plan, number), f"nonce{number}", now)
+        address = "&".join(f"{name}={value}" for name, value in query.items())
+        head = (
+            f"POST /wecom/callback?{address} HTTP/1.1\r\nHost: {HOST}\r\n"
+            f"Content-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        yield number / plan.per_second, head.encode() + body
+
+
+def _event(plan: Plan, number: int) -> str:
+    second = BEGAN + number
+    if number % BELL_EVERY == BELL_EVERY - 1:
+        return BELL.format(corp=CORP.corp_id, second=second)
+    # A multiple of the callers: a customer's callbacks all go over one connection, in order.
+    customers = max(plan.customers // plan.connections, 1) * plan.connections
+    change = "add_external_contact" if number < customers else "edit_external_contact"
+    who = customer(number % customers)
+    return ABOUT_A_CUSTOMER.format(
+        corp=CORP.corp_id, second=second, change=change, rm=RM, customer=who
+    )
+
+
+async def _poured(
+    built: list[list[tuple[float, bytes]]], port: int
+) -> tuple[float, list[float], int]:
+    """Seconds, milliseconds from each due moment to its answer, and how many were not 200."""
+    latencies: list[float] = []
+    refused = 0
+    began = perf_counter()
+
+    async def caller(requests: list[tuple[float, bytes]]) -> None:
+        nonlocal refused
+        reader, writer = await asyncio.open_connection(HOST, port)
+        for due, request in requests:
+            await asyncio.sleep(max(0.0, began + due - perf_counter()))
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(_length(head))
+            latencies.append((perf_counter() - began - due) * 1000)
+            refused += not head.startswith(b"HTTP/1.1 200")
+        writer.close()
+
+    await asyncio.gather(*(caller(requests) for requests in built))
+    return perf_counter() - began, latencies, refused
+
+
+def _length(head: bytes) -> int:
+    _, _, rest = head.lower().partition(b"content-length:")
+    return int(rest.partition(b"\r\n")[0] or 0)

@@ -1,0 +1,159 @@
+"""Which words welcome a new customer: the channel's, else the RM's, else the bank's own.
+
+Somebody chose a material once; which version of it is live, and whether it may be said to a
+stranger, is asked again at the moment of sending. The nearest choice decides: where its material
+may not be sent, nothing is, and the reason is shown.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, delete, select
+
+from bank import audit
+from bank.models import Staff
+from bot.models import ContactWay, WelcomeChoice
+from compliance.guard import checked
+from compliance.suitability import customer_ceiling
+from compliance.verdict import Level, Role
+from content import library
+from content.models import Kind, Material, Version
+from scheduler.gates import SLOT, TOO_LONG
+from wecom.attachments import CUSTOMER_TEXT
+from wecom.channels import Channel
+
+RM_SLOT = "{客户经理}"
+NOT_STAFF = "接待成员不在员工名单中，或账号已停用"
+NOT_CHOSEN = "还没有设置欢迎语：渠道活码、客户经理和全行默认都没有选定素材"
+UNFILLED = "欢迎语里只能使用占位符“{客户经理}”：添加的那一刻还不知道客户称呼"
+
+
+@dataclass(frozen=True)
+class Words:
+    """These words may be sent now, from this version."""
+
+    version_id: UUID
+    text: str
+
+
+@dataclass(frozen=True)
+class NoWords:
+    """Nothing may be sent, and why."""
+
+    reason: str
+
+
+async def words_for(
+    session: AsyncSession, rm: Staff, way: ContactWay | None, now: datetime
+) -> Words | NoWords:
+    """What a customer who came to this RM, by that way, may be told now."""
+    own = way.welcome_material_id if way else None
+    material_id = own or await chosen(session, rm.id) or await chosen(session, None)
+    if material_id is None:
+        return NoWords(NOT_CHOSEN)
+    return await words_of(session, material_id, rm.name, rm.branch_id, now)
+
+
+async def words_of(
+    session: AsyncSession, material_id: UUID, rm_name: str, branch_id: UUID | None, now: datetime
+) -> Words | NoWords:
+    """The material as a stranger would read it from this RM, if it may be sent to one."""
+    version = await library.live_version_of(session, material_id, now)
+    if version is None:
+        material = await session.get_one(Material, material_id)
+        return NoWords(f"素材《{material.title}》没有已上线的版本：尚未审批、已下线或已过期")
+    usable = await library.only_live(
+        session,
+        [version.id],
+        now=now,
+        channel=Channel.SINGLE_CHAT,
+        branch_id=branch_id,
+        risk_ceiling=_ceiling_of_a_stranger(now),
+    )
+    if not usable:
+        return NoWords(
+            f"素材《{version.title}》不能发给新客户：不适用于单聊或该支行，"
+            "或涉及产品（新客户还没有风险测评）"
+        )
+    text = version.body.replace(RM_SLOT, rm_name).strip()
+    wrong = _against(text)
+    return NoWords(wrong) if wrong else Words(version.id, text)
+
+
+def _ceiling_of_a_stranger(now: datetime) -> int:
+    return customer_ceiling(None, None, now)
+
+
+def _against(text: str) -> str:
+    """What stands against these very words; empty for nothing."""
+    if SLOT.search(text):
+        return UNFILLED
+    if len(text.encode()) > CUSTOMER_TEXT:
+        return TOO_LONG
+    verdict = checked(text, Role.RM)
+    if verdict.level is not Level.BLOCK:
+        return ""
+    return "；".join(dict.fromkeys(finding.reason for finding in verdict.findings))
+
+
+async def chosen(session: AsyncSession, staff_id: UUID | None) -> UUID | None:
+    """The material this RM chose, or (None) the bank's own."""
+    query = select(WelcomeChoice.material_id).where(
+        col(WelcomeChoice.staff_id).is_not_distinct_from(staff_id)
+    )
+    return (await session.execute(query)).scalar_one_or_none()
+
+
+async def choose(
+    session: AsyncSession,
+    staff_id: UUID | None,
+    material_id: UUID | None,
+    *,
+    by: str,
+    now: datetime,
+) -> None:
+    """From now on this material welcomes their customers; None goes back to the bank's own."""
+    if material_id is None:
+        mine = col(WelcomeChoice.staff_id).is_not_distinct_from(staff_id)
+        await session.execute(delete(WelcomeChoice).where(mine))
+    else:
+        said = {"material_id": material_id, "chosen_by": by, "chosen_at": now}
+        row = insert(WelcomeChoice).values(staff_id=staff_id, **said)
+        again = row.on_conflict_do_update(index_elements=["staff_id"], set_=said)
+        await session.execute(again)
+    material = await session.get(Material, material_id) if material_id else None
+    audit.record(
+        session,
+        "bot:welcome:choose",
+        staff_id or "bank",
+        by=by,
+        now=now,
+        name=material.title if material else "跟随全行默认",
+    )
+
+
+async def choices(
+    session: AsyncSession, branch_id: UUID | None, now: datetime
+) -> list[tuple[str, str]]:
+    """Scripts that may welcome customers there now, as (material, title), welcomes first."""
+    documents = await library.live_documents(
+        session,
+        now,
+        channel=Channel.SINGLE_CHAT,
+        branch_id=branch_id,
+        risk_ceiling=_ceiling_of_a_stranger(now),
+    )
+    scripts = [document.version_id for document in documents if document.kind is Kind.SCRIPT]
+    query = select(Version).where(col(Version.id).in_(scripts)).order_by(col(Version.title))
+    found = (await session.execute(query)).scalars()
+    usable = [version for version in found if _can_be_filled(version.body)]
+    # Most scripts are for later in a relation; those made for this moment come first.
+    usable.sort(key=lambda version: "欢迎" not in version.title)
+    return [(str(version.material_id), version.title) for version in usable]
+
+
+def _can_be_filled(body: str) -> bool:
+    return not SLOT.search(body.replace(RM_SLOT, ""))
