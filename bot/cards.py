@@ -9,9 +9,11 @@ import structlog
 
 from bank import audit
 from bank import staff as people
+from bank.calendar import local_day
 from bank.database import Sessions
 from bot import member_cards, service_handover
 from bot.models import CardKind, MemberCard
+from scheduler import reminders
 from wecom.client import WeComClient
 from wecom.errors import WeComError
 from wecom.events import CardPressed
@@ -41,6 +43,7 @@ async def on_pressed(
 
     The same callback again does nothing twice; of two members the first one counts.
     """
+    await _keep_reminder(sessions, event.task_id)
     card = await member_cards.press(sessions, event.task_id, event.userid, event.button, now)
     if card is None:
         log.warning("card_unknown", task=event.task_id)
@@ -70,6 +73,16 @@ async def _act(
         return "handled: refused, and the member was told why"
     await member_cards.show(wecom, card.userids, event.response_code, pressed.says)
     return "handled: the button was pressed"
+
+
+async def _keep_reminder(sessions: Sessions, task_id: str) -> None:
+    """The scheduler's cards are many and rarely pressed: they enter the book of cards now."""
+    async with sessions.begin() as session:
+        told = await reminders.told(session, task_id)
+        if told is not None:
+            await member_cards.write_down(
+                session, CardKind.TASKS, task_id, str(told.staff_id), [told.userid], told.at
+            )
 
 
 async def _may_press(sessions: Sessions, card: MemberCard, userid: str) -> bool:
@@ -108,14 +121,28 @@ async def _seen(
     sessions: Sessions, wecom: WeComClient, card: MemberCard, userid: str, now: datetime
 ) -> Pressed:
     """Somebody looks after it: kept in the audit book, told on the card."""
+    at = card.pressed_at or now
     async with sessions.begin() as session:
-        action = f"bot:card:{card.kind.value}_seen"
-        audit.record(session, action, card.subject_id, by=userid, now=now)
+        noted = await audit.history(session, "card", card.subject_id)
+        if at not in {line.at for line in noted}:
+            action = f"bot:card:{card.kind.value}_seen"
+            audit.record(session, action, card.subject_id, by=userid, now=at)
     return Pressed(says=f"{await _name(sessions, userid)}已知悉")
+
+
+async def _no_more_today(
+    sessions: Sessions, wecom: WeComClient, card: MemberCard, userid: str, now: datetime
+) -> Pressed:
+    """No further reminder on the day of the first press, however late it is handled again."""
+    pressed_at = card.pressed_at or now
+    async with sessions.begin() as session:
+        await reminders.silence(session, UUID(card.subject_id), pressed_at)
+    day = local_day(pressed_at)
+    return Pressed(says=f"{day.month}月{day.day}日不再提醒")
 
 
 _ACTS: dict[CardKind, Act] = {
     CardKind.HANDOVER: _take_over,
     CardKind.CHURN: _seen,
-    CardKind.TASKS: _seen,
+    CardKind.TASKS: _no_more_today,
 }

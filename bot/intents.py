@@ -7,9 +7,13 @@ them exist; what WeCom cannot list stays unknown until a person decides.
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
+from sqlalchemy import CursorResult, delete
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select, update
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -29,6 +33,9 @@ BEFORE = timedelta(minutes=5)
 AFTER = timedelta(days=1)
 AT_ONCE = 50
 MOST_ATTEMPTS = 50
+# How long the book keeps what was created; the rest of it waits for a person.
+KEPT = timedelta(days=30)
+FORGOTTEN_AT_ONCE = 10_000
 
 CONTACT_WAY = "externalcontact/add_contact_way"
 MOMENT = "externalcontact/add_moment_task"
@@ -98,6 +105,35 @@ async def look_up(sessions: Sessions, client: WeComClient, now: datetime) -> Loo
         _count(looked, state)
         log.info("intent_looked_up", intent=str(row.id), call=row.call, state=state.value)
     return looked
+
+
+async def forget_done(session: AsyncSession, now: datetime) -> int:
+    """Remove what was created more than 30 days ago; returns how many, ten thousand at most.
+
+    While an intent of the same call is being looked up they stay: they tell what others made.
+    """
+    still_open = aliased(PlatformIntent)
+    looked_up = (
+        select(still_open.id)
+        .where(
+            col(still_open.call) == col(PlatformIntent.call),
+            col(still_open.call).in_(list(LOOKS)),
+            col(still_open.state).in_([IntentState.INTENT, IntentState.UNKNOWN]),
+            col(still_open.attempts) < MOST_ATTEMPTS,
+        )
+        .exists()
+    )
+    old = (
+        select(PlatformIntent.id)
+        .where(
+            col(PlatformIntent.state) == IntentState.DONE,
+            col(PlatformIntent.settled_at) < now - KEPT,
+            ~looked_up,
+        )
+        .limit(FORGOTTEN_AT_ONCE)
+    )
+    removed = await session.execute(delete(PlatformIntent).where(col(PlatformIntent.id).in_(old)))
+    return cast(CursorResult[Any], removed).rowcount
 
 
 def _open_ones(now: datetime) -> SelectOfScalar[PlatformIntent]:

@@ -73,6 +73,7 @@ def _loops(settings: Settings, parts: Parts, role: Role) -> list[Coroutine[Any, 
     async def forget_texts(parts: Parts) -> None:
         async with parts.sessions.begin() as session:
             await retention.purge(session, settings, parts.now())
+            await intents.forget_done(session, parts.now())
 
     follow = [
         _every(parts, PAIRS_PAUSE, note_callbacks),

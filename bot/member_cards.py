@@ -6,6 +6,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from bank.database import Sessions
@@ -31,16 +32,7 @@ async def send(
     Raises WeComError where the same call may be made again later.
     """
     async with sessions.begin() as session:
-        row = MemberCard(
-            task_id=card.task_id,
-            kind=kind,
-            userids=list(userids),
-            subject_id=subject_id,
-            sent_at=now,
-        )
-        written = insert(MemberCard).values(row.model_dump())
-        new = written.on_conflict_do_nothing(index_elements=["task_id"])
-        again = (await session.execute(new.returning(col(MemberCard.task_id)))).first() is None
+        again = not await write_down(session, kind, card.task_id, subject_id, userids, now)
     try:
         await wecom.messages.send(userids, card)
     except MessageRefused as refusal:
@@ -48,6 +40,24 @@ async def send(
         log.warning("card_refused", task=card.task_id, error=repr(refusal))
         return again
     return True
+
+
+async def write_down(
+    session: AsyncSession,
+    kind: CardKind,
+    task_id: str,
+    subject_id: str,
+    userids: Sequence[str],
+    now: datetime,
+) -> bool:
+    """Keep who gets the card with this task id; whether it was not written down before."""
+    row = MemberCard(
+        task_id=task_id, kind=kind, userids=list(userids), subject_id=subject_id, sent_at=now
+    )
+    written = insert(MemberCard).values(row.model_dump())
+    new = written.on_conflict_do_nothing(index_elements=["task_id"])
+    found = await session.execute(new.returning(col(MemberCard.task_id)))
+    return found.first() is not None
 
 
 async def press(

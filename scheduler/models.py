@@ -192,6 +192,14 @@ class SendTask(SQLModel, table=True):
     error: str = ""
 
 
+class Reminder(SQLModel, table=True):
+    """When an RM last got a card about touches that wait, and until when they want none."""
+
+    staff_id: UUID = Field(foreign_key="staff.id", primary_key=True)
+    told_at: datetime = instant()
+    silent_until: datetime | None = instant(default=None)
+
+
 class Touch(SQLModel, table=True):
     """A touch 触达: one step of one enrolment, with the reason for whatever became of it."""
 

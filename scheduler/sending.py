@@ -8,7 +8,7 @@ Creating a task has no idempotency key, so an intent is never called twice: `rec
 up (docs/decisions/0003).
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -17,14 +17,12 @@ from uuid import UUID
 import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, func, select
-from yarl import URL
+from sqlmodel import func, select
 
 from bank.database import Sessions
 from bank.metrics import TOUCHES
-from bank.models import Staff
 from bank.settings import Settings
-from scheduler import enrolment, gates, touches
+from scheduler import enrolment, gates, reminders, touches
 from scheduler.models import SendTask, TaskState, Touch
 from wecom.client import WeComClient
 from wecom.errors import (
@@ -37,13 +35,11 @@ from wecom.errors import (
     WeComError,
 )
 from wecom.mass_sends import MassSend, MassSendCreated
-from wecom.messages import TextCard
 
 log = structlog.get_logger("scheduler")
 
 AT_ONCE = 200
 FIRST_WAIT = timedelta(minutes=1)
-REMIND_EVERY = timedelta(minutes=30)
 
 # Nothing was created, and the fault is not in the message: it may go out later.
 NOT_NOW = (Busy, RateLimited, TokenDead, CredentialWrong, NetworkNotTrusted)
@@ -84,11 +80,11 @@ async def send_due(
         await tidy(session, now)
     async with sessions.begin() as session:
         orders = await prepare(session, settings, now, limit, sent)
-    reached: dict[str, int] = defaultdict(int)
+    reached: Counter[reminders.RM] = Counter()
     for order in orders:
         if await _hand_over(sessions, wecom, order, now, sent):
-            reached[order.userid] += len(order.contacts)
-    await _tell(sessions, wecom, settings, reached, [order.task_id for order in orders], now)
+            reached[reminders.RM(order.staff_id, order.userid)] += len(order.contacts)
+    await reminders.tell(sessions, wecom, settings, reached, now)
     for outcome, number in asdict(sent).items():
         TOUCHES.labels(outcome).inc(number)
     return sent
@@ -252,45 +248,3 @@ def in_words(error: WeComError) -> str:
     if isinstance(error, NOT_NOW):
         return f"企业微信应用配置异常（{error.errcode}），请联系系统管理员"
     return f"企业微信拒绝了这条群发（{error.errcode}）"
-
-
-async def _tell(
-    sessions: Sessions,
-    wecom: WeComClient,
-    settings: Settings,
-    reached: dict[str, int],
-    task_ids: Collection[UUID],
-    now: datetime,
-) -> None:
-    """Tell each RM that something waits, at most every half hour; a lost note costs nothing."""
-    if not reached:
-        return
-    async with sessions() as session:
-        told = await _told_lately(session, task_ids, now)
-    for userid, waiting_for in reached.items():
-        if userid in told:
-            continue
-        card = TextCard(
-            "有新的客户触达待您确认",
-            f"{waiting_for} 位客户的内容已放入“群发助手”，请核对后发送。",
-            str(URL(settings.public_url) / "touches" % {"state": "handed"}),
-        )
-        try:
-            await wecom.messages.send([userid], card)
-        except WeComError as error:
-            log.warning("rm_not_told", rm=userid, error=repr(error))
-
-
-async def _told_lately(
-    session: AsyncSession, task_ids: Collection[UUID], now: datetime
-) -> set[str]:
-    query = (
-        select(Staff.userid)
-        .join(SendTask, col(SendTask.staff_id) == col(Staff.id))
-        .where(
-            col(SendTask.handed_at) > now - REMIND_EVERY,
-            col(SendTask.state).in_([TaskState.HANDED, TaskState.CONFIRMED, TaskState.CLOSED]),
-            col(SendTask.id).not_in(task_ids),
-        )
-    )
-    return set((await session.execute(query)).scalars())

@@ -141,6 +141,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f('ix_group_member_customer_id'), 'group_member', ['customer_id'], unique=False)
     op.create_index(op.f('ix_group_member_member_id'), 'group_member', ['member_id'], unique=False)
+    op.create_table('reminder',
+    sa.Column('staff_id', sa.Uuid(), nullable=False),
+    sa.Column('told_at', sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column('silent_until', sa.TIMESTAMP(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['staff_id'], ['staff.id'], name=op.f('fk_reminder_staff_id_staff')),
+    sa.PrimaryKeyConstraint('staff_id', name=op.f('pk_reminder'))
+    )
     op.create_table('repair_mark',
     sa.Column('staff_id', sa.Uuid(), nullable=False),
     sa.Column('compared_at', sa.TIMESTAMP(timezone=True), nullable=False),
@@ -285,6 +292,7 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_group_member_member_id'), table_name='group_member')
     op.drop_index(op.f('ix_group_member_customer_id'), table_name='group_member')
     op.drop_table('group_member')
+    op.drop_table('reminder')
     op.drop_index(op.f('ix_service_session_external_userid'), table_name='service_session')
     op.drop_index(op.f('ix_service_session_changed_at'), table_name='service_session')
     op.drop_table('service_session')
