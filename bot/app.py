@@ -1,7 +1,7 @@
 """Builds the product and wires it: the only place where parts meet and the clock is read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,7 +68,6 @@ from knowledge.encoder import load_encoder
 from knowledge.indexing import LIBRARY_INDEX, LibraryIndex
 from knowledge.writer import WRITER, OpenAIWriter, QuotingWriter, Writer
 from wecom.archive import ArchiveClient
-from wecom.callback import CallbackKeys
 from wecom.client import WeComClient
 from wecom.intents import Intents
 from wecom.tokens import GrantStore
@@ -129,9 +128,32 @@ class Parts:
         return WayMaker(self.sessions, self.wecom, self.now)
 
 
+@dataclass(frozen=True)
+class Ledgers:
+    """What calls to WeCom are written down in; without any, a process keeps it to itself."""
+
+    grants: GrantStore | None = None
+    intents: Intents | None = None
+
+
+ALONE = Ledgers()
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How calls to WeCom count seconds, wait between tries, and how long one may take."""
+
+    seconds: Callable[[], float] = monotonic
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    timeout: float = 10.0
+
+
+OF_THE_WALL = Pace()
+
+
 @asynccontextmanager
 async def open_parts(
-    settings: Settings, *, now: Callable[[], datetime] = utc_now
+    settings: Settings, *, now: Callable[[], datetime] = utc_now, pace: Pace = OF_THE_WALL
 ) -> AsyncIterator[Parts]:
     """The real parts, opened on the database of the settings and closed in the end."""
     async with AsyncExitStack() as stack:
@@ -158,7 +180,7 @@ async def open_parts(
         yield Parts(
             settings=settings,
             sessions=sessions,
-            wecom=wecom_client(settings, http, ledgers),
+            wecom=wecom_client(settings, http, ledgers, pace),
             archive=archive_client(settings, http),
             index=LibraryIndex(encoder, settings.home / "index"),
             writer=words,
@@ -172,34 +194,26 @@ async def open_parts(
         )
 
 
-@dataclass(frozen=True)
-class Ledgers:
-    """What calls to WeCom are written down in; without any, a process keeps it to itself."""
-
-    grants: GrantStore | None = None
-    intents: Intents | None = None
-
-
-ALONE = Ledgers()
-
-
 def wecom_client(
-    settings: Settings, http: aiohttp.ClientSession, ledgers: Ledgers = ALONE
+    settings: Settings,
+    http: aiohttp.ClientSession,
+    ledgers: Ledgers = ALONE,
+    pace: Pace = OF_THE_WALL,
 ) -> WeComClient:
     """Our app at WeCom; 微信客服 is called as the app that may do so, where that is another one."""
     agent_id, secret = settings.wecom_agent_id, settings.wecom_secret
-    client = _client_of(settings, http, agent_id, secret, ledgers)
+    client = _client_of(settings, http, agent_id, secret, ledgers, pace)
     if settings.service_agent_id not in (0, agent_id):
-        client.service = _service_client(settings, http, ledgers).service
+        client.service = _service_client(settings, http, ledgers, pace).service
     return client
 
 
 def _service_client(
-    settings: Settings, http: aiohttp.ClientSession, ledgers: Ledgers
+    settings: Settings, http: aiohttp.ClientSession, ledgers: Ledgers, pace: Pace
 ) -> WeComClient:
     for app in settings.wecom_more_apps:
         if app.agent_id == settings.service_agent_id:
-            return _client_of(settings, http, app.agent_id, app.secret, ledgers)
+            return _client_of(settings, http, app.agent_id, app.secret, ledgers, pace)
     raise ValueError("SIYU_SERVICE_AGENT_ID names no app of SIYU_WECOM_MORE_APPS")
 
 
@@ -209,6 +223,7 @@ def _client_of(
     agent_id: int,
     secret: SecretStr,
     ledgers: Ledgers,
+    pace: Pace,
 ) -> WeComClient:
     return WeComClient(
         http,
@@ -216,7 +231,9 @@ def _client_of(
         corp_id=settings.wecom_corp_id,
         agent_id=agent_id,
         secret=secret.get_secret_value(),
-        now=monotonic,
+        now=pace.seconds,
+        sleep=pace.sleep,
+        timeout=pace.timeout,
         grants=ledgers.grants,
         intents=ledgers.intents,
     )
@@ -288,12 +305,3 @@ PAGES = (
     attribution.pages,
     desk.components,
 )
-
-
-def callback_keys(settings: Settings) -> CallbackKeys:
-    """Token and key of the callback; a server without them refuses every callback."""
-    return CallbackKeys(
-        token=settings.wecom_token.get_secret_value(),
-        aes_key=settings.wecom_aes_key.get_secret_value() or "A" * 43,
-        corp_id=settings.wecom_corp_id,
-    )

@@ -42,7 +42,6 @@ ACTIONS = {
     "bot:service_account:automatic_on": "开启客服自动答复",
     "bot:service_account:automatic_off": "停用客服自动答复",
     "bot:card:churn_seen": "知悉客户流失提醒",
-    "bot:card:tasks_seen": "知悉任务提醒",
     "bot:inbound:release": "放行时间异常的回调",
     "bot:inbound:read": "查看回调原文",
     "bot:welcome:choose": "选定欢迎语",

@@ -26,6 +26,7 @@ from knowledge.suggestions import Question
 from knowledge.writer import Writer
 from wecom.archive import UNREADABLE, ArchiveClient, ArchivedMessage
 from wecom.client import WeComClient
+from wecom.errors import RelationGone
 from wecom.events import UnreadableEvent
 
 log = structlog.get_logger("bot")
@@ -181,7 +182,10 @@ async def place_set_aside(
         return "not handled: not between our staff and a contact"
     customer = await follows.known(session, parties.contact, parties.rm)
     if customer is None:
-        contact = await wecom.contacts.get(parties.contact)
+        try:
+            contact = await wecom.contacts.get(parties.contact)
+        except RelationGone:
+            return "not handled: nobody of ours serves this contact any more"
         customer = (await relations.take_in(session, contact, now)).customer
     if customer is None:
         return "not handled: not between our staff and a contact"

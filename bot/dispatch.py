@@ -1,6 +1,7 @@
 """Stored events to their handlers: claimed in batches, in order per customer, each once.
 
-A batch holds one event of a customer or group at most, so several of it are handled at a time.
+A batch holds one event of a customer or group at most, so several of it are handled at a time;
+what waits behind it and asks for the same may end with it (`bot/behind.py`).
 An event that fails three times is quarantined with its reason and blocks nobody; it can be
 replayed from `/system/inbound`. While WeCom itself is away or busy, events wait longer.
 """
@@ -21,6 +22,7 @@ from bank.metrics import EVENTS, MESSAGES
 from bank.sealing import Seal
 from bank.settings import Settings
 from bot import conversations, customer_chat
+from bot.behind import LOOKED_AT_WHOLE, Behind, Head, Waiting, waiting_behind
 from bot.effects import Later, Outcome, Work, handle
 from bot.inbox import text_of
 from bot.models import InboundEvent, InboundState, Message
@@ -28,21 +30,24 @@ from knowledge.indexing import LibraryIndex
 from knowledge.writer import Writer
 from wecom.archive import ArchiveClient
 from wecom.client import WeComClient
-from wecom.errors import WeComError
+from wecom.errors import OutcomeUnknown, WeComError
 from wecom.events import UnreadableEvent
 
 log = structlog.get_logger("bot")
 
-LEASE = timedelta(seconds=60)
+# Short, so that what a dead process held is soon taken up; a slow handler keeps its row locked.
+LEASE = timedelta(seconds=20)
 TRIES = 3
 # WeCom being away is no fault of the event: about three quarters of an hour of patience.
 TRIES_IN_AN_OUTAGE = 12
 LONGEST_PAUSE = timedelta(minutes=10)
 AT_ONCE = 50
 # Handlers mostly wait for WeCom; each of them holds a connection of the pool.
-AT_A_TIME = 4
+AT_A_TIME = 8
+WHOLE = list(LOOKED_AT_WHOLE)
 
-# An event waits while an earlier one of the same customer or group is still open.
+# An event waits while an earlier one of the same customer or group is still open; of those that
+# one look at the whole answers, one is taken at a time.
 CLAIM = text("""
 UPDATE inbound_event SET lease_until = :until, attempts = attempts + 1
 WHERE id IN (
@@ -52,9 +57,21 @@ WHERE id IN (
           SELECT 1 FROM inbound_event earlier
           WHERE earlier.state = 'new' AND e.order_key <> ''
             AND earlier.order_key = e.order_key AND earlier.id < e.id)
+      AND NOT EXISTS (
+          SELECT 1 FROM inbound_event earlier
+          WHERE earlier.state = 'new' AND earlier.order_key = '' AND earlier.id < e.id
+            AND e.order_key = '' AND e.kind = ANY(:whole) AND earlier.kind = e.kind
+            AND (earlier.lease_until IS NULL OR earlier.lease_until <= :now))
     ORDER BY e.id LIMIT :limit
     FOR UPDATE SKIP LOCKED)
-RETURNING id
+RETURNING id, order_key, kind
+""")
+END = text("""
+UPDATE inbound_event SET state = 'done', outcome = :outcome, handled_at = :now, lease_until = NULL
+WHERE id = :id
+""")
+PUT_OFF = text("""
+UPDATE inbound_event SET lease_until = :until, attempts = attempts - 1 WHERE id = :id
 """)
 
 
@@ -71,33 +88,40 @@ class Dispatcher:
     settings: Settings
 
     async def handle_new(self, now: datetime) -> int:
-        """Handle every event that is due; returns how many were claimed."""
+        """Handle every event that is due at that moment; returns how many were claimed."""
         handled = 0
-        while claimed := await self._claim(now):
-            waiting = iter(claimed)
-            hands = [self._take_up(waiting, now) for _ in range(AT_A_TIME)]
-            await asyncio.gather(*hands)
-            handled += len(claimed)
+        while claimed := await self.handle_some(now):
+            handled += claimed
         return handled
 
-    async def _take_up(self, waiting: Iterator[int], now: datetime) -> None:
-        for event_id in waiting:
-            await self._handle(event_id, now)
+    async def handle_some(self, now: datetime) -> int:
+        """Handle one batch of what is due; returns how many were claimed, 0 if nothing is due."""
+        claimed, behind = await self._claim(now)
+        waiting = iter(claimed)
+        hands = min(AT_A_TIME, len(claimed))
+        await asyncio.gather(*(self._take_up(waiting, behind, now) for _ in range(hands)))
+        return len(claimed)
 
-    async def _claim(self, now: datetime) -> list[int]:
+    async def _take_up(self, waiting: Iterator[Head], behind: Behind, now: datetime) -> None:
+        for head in waiting:
+            await self._handle(head.id, tuple(behind.get(head.id, ())), now)
+
+    async def _claim(self, now: datetime) -> tuple[list[Head], Behind]:
         async with self.sessions.begin() as session:
-            facts = {"now": now, "until": now + LEASE, "limit": AT_ONCE}
-            return sorted((await session.execute(CLAIM, facts)).scalars())
+            facts = {"now": now, "until": now + LEASE, "limit": AT_ONCE, "whole": WHOLE}
+            rows = await session.execute(CLAIM, facts)
+            heads = sorted((Head(*row) for row in rows), key=lambda head: head.id)
+            return heads, await waiting_behind(session, heads, self.seal)
 
-    async def _handle(self, event_id: int, now: datetime) -> None:
+    async def _handle(self, event_id: int, behind: tuple[Waiting, ...], now: datetime) -> None:
         """One event, one transaction; a failure leaves nothing behind but its reason."""
         try:
             async with self.sessions.begin() as session:
                 stored = await session.get_one(InboundEvent, event_id, with_for_update=True)
                 if stored.state is not InboundState.NEW:
                     return
-                outcome = await self._work(session, stored, now)
-                _note(stored, outcome, now)
+                outcome = await self._work(session, stored, behind, now)
+                await _note(session, event_id, outcome, now)
         except Exception as error:
             log.warning("event_failed", event_id=event_id, error=type(error).__name__)
             await self._note_failure(event_id, error, now)
@@ -106,7 +130,13 @@ class Dispatcher:
                 log.info("event_handled", event_id=event_id, outcome=outcome)
                 EVENTS.labels("handled").inc()
 
-    async def _work(self, session: AsyncSession, stored: InboundEvent, now: datetime) -> Outcome:
+    async def _work(
+        self,
+        session: AsyncSession,
+        stored: InboundEvent,
+        behind: tuple[Waiting, ...],
+        now: datetime,
+    ) -> Outcome:
         work = Work(
             session=session,
             sessions=self.sessions,
@@ -115,6 +145,7 @@ class Dispatcher:
             settings=self.settings,
             now=now,
             received_at=stored.received_at,
+            behind=behind,
         )
         return await handle(work, text_of(stored, self.seal))
 
@@ -187,20 +218,24 @@ class Dispatcher:
         MESSAGES.labels("given_up" if message.answered else "failed").inc()
 
 
-def _note(stored: InboundEvent, outcome: Outcome, now: datetime) -> None:
+async def _note(session: AsyncSession, event_id: int, outcome: Outcome, now: datetime) -> None:
     """What became of it; one that comes later has not been tried."""
+    # What the handler left to be written is written first: its faults are the event's.
+    await session.flush()
     if isinstance(outcome, Later):
-        stored.lease_until, stored.attempts = outcome.until, stored.attempts - 1
-        return
-    stored.state, stored.outcome = InboundState.DONE, outcome
-    stored.handled_at, stored.lease_until = now, None
+        await session.execute(PUT_OFF, {"id": event_id, "until": outcome.until})
+    else:
+        await session.execute(END, {"id": event_id, "outcome": outcome, "now": now})
 
 
 def _tries(error: Exception) -> int:
     """How often an event is tried that fails in this way."""
     if isinstance(error, UnreadableEvent):
         return 1
-    passing = isinstance(error, WeComError) and error.retry_after is not None
+    # Whatever an effect asks for may be asked again: a card has a task id that WeCom takes once.
+    passing = isinstance(error, OutcomeUnknown) or (
+        isinstance(error, WeComError) and error.retry_after is not None
+    )
     return TRIES_IN_AN_OUTAGE if passing else TRIES
 
 

@@ -5,7 +5,7 @@ keeps and `OUTCOMES` tells in words. It may come again at any time: nothing happ
 also ask to be called later (`Later`), which counts as no try.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,6 +19,7 @@ from bank import staff as people
 from bank.database import Sessions
 from bank.settings import Settings
 from bot import cards, customer_chat, relations, service_chat
+from bot.behind import ALREADY_SEEN, Waiting, run_of, settle
 from customers import follows, groups, tags
 from customers.groups import Leaving
 from wecom.archive import ArchiveClient
@@ -67,6 +68,8 @@ log = structlog.get_logger("bot")
 GROUP_SETTLES = timedelta(seconds=2)
 LONGEST_LAG = timedelta(seconds=60)
 WROTE = ("customer_start_chat", "message_from_customer")
+EDITED = "change_external_contact.edit_external_contact"
+GROUP_UPDATED = "change_external_chat.update"
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ class Work:
     settings: Settings
     now: datetime
     received_at: datetime
+    # Of the same customer, group or source, stored before this one is handled; oldest first.
+    behind: tuple[Waiting, ...] = ()
 
 
 Handler = Callable[[Work, Any], Awaitable[Outcome]]
@@ -145,7 +150,10 @@ async def _place_set_aside(work: Work, body: str) -> Outcome:
 
 
 async def _contact_changed(work: Work, event: ContactChanged) -> Outcome:
-    return await relations.on_contact_changed(work.session, event, work.wecom, work.now)
+    outcome = await relations.on_contact_changed(work.session, event, work.wecom, work.now)
+    if relations.looked(event, outcome):
+        await settle(work.session, run_of(EDITED, work.behind), work.now)
+    return outcome
 
 
 async def _group_changed(work: Work, event: GroupChanged) -> Outcome:
@@ -164,9 +172,35 @@ async def _group_changed(work: Work, event: GroupChanged) -> Outcome:
         if _lags(told, event) and work.now < work.received_at + LONGEST_LAG:
             return Later(work.now + GROUP_SETTLES)
         await groups.take_in(session, told, work.now)
-    if event.detail == "del_member" and event.members:
-        await groups.left(session, event.chat_id, Leaving(event.members, at, event.quit_scene))
+        await _note_who_left(session, event)
+        await _end_what_was_told(work, told)
+    else:
+        await _note_who_left(session, event)
     return "group taken in"
+
+
+async def _note_who_left(session: AsyncSession, event: GroupChanged) -> None:
+    if event.detail == "del_member" and event.members:
+        leaving = Leaving(event.members, event.created_at, event.quit_scene)
+        await groups.left(session, event.chat_id, leaving)
+
+
+async def _end_what_was_told(work: Work, told: Group) -> None:
+    """Changes that had settled when WeCom was asked are in its answer; who left they alone say."""
+    seen = list(_told(work, told))
+    for _, event in seen:
+        await _note_who_left(work.session, event)
+    await settle(work.session, (waiting for waiting, _ in seen), work.now)
+
+
+def _told(work: Work, told: Group) -> Iterator[tuple[Waiting, GroupChanged]]:
+    for waiting in run_of(GROUP_UPDATED, work.behind):
+        event = waiting.read()
+        if not isinstance(event, GroupChanged) or _lags(told, event):
+            return
+        if work.now < waiting.received_at + GROUP_SETTLES:
+            return
+        yield waiting, event
 
 
 async def _is_known(session: AsyncSession, event: GroupChanged) -> bool:
@@ -190,6 +224,7 @@ def _lags(told: Group, event: GroupChanged) -> bool:
 
 async def _tag_changed(work: Work, event: TagChanged) -> Outcome:
     changed = await mirror_tags(work.session, work.wecom, work.now)
+    await settle(work.session, work.behind, work.now)
     return f"handled: {changed} tags changed"
 
 
@@ -231,9 +266,10 @@ async def _acquisition_changed(work: Work, event: AcquisitionChanged) -> Outcome
 
 
 async def _archive_bell(work: Work, event: ArchiveBell) -> Outcome:
-    if work.archive is None:
-        return "handled: 0 messages from the archive"
-    stored = await customer_chat.pull_archive(work.sessions, work.archive, work.now)
+    stored = 0
+    if work.archive is not None:
+        stored = await customer_chat.pull_archive(work.sessions, work.archive, work.now)
+    await settle(work.session, work.behind, work.now)
     return f"handled: {stored} messages from the archive"
 
 
@@ -299,6 +335,7 @@ ROUTES: Final[dict[type[Event], Handler]] = {
 OUTCOMES: Final = {
     "customer adopted": "已登记客户与跟进关系",
     "relation updated": "已更新跟进关系",
+    ALREADY_SEEN: "已并入同一对象此前的处理",
     "relation ended": "已结束跟进关系",
     "relation was over already": "跟进关系此前已结束",
     "archive agreed": "已登记客户同意会话存档",

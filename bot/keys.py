@@ -37,6 +37,14 @@ def accepted_keys(settings: Settings) -> tuple[CallbackKeys, ...]:
     )
 
 
+def current_keys(settings: Settings) -> CallbackKeys:
+    """The current pair; ValueError without one."""
+    accepted = accepted_keys(settings)
+    if not accepted:
+        raise ValueError("set SIYU_WECOM_TOKEN and SIYU_WECOM_AES_KEY")
+    return accepted[0]
+
+
 def pair_label(name: str) -> str:
     """The pair in words."""
     if name.startswith(f"{APP} "):

@@ -114,8 +114,9 @@ async def learn(parts: Parts) -> None:
 
 
 async def handle_events(parts: Parts) -> None:
-    """Handle stored events."""
-    await parts.dispatcher.handle_new(parts.now())
+    """Handle stored events; a long backlog batch by batch, each at its own moment."""
+    while await parts.dispatcher.handle_some(parts.now()):
+        pass
 
 
 async def keep_repairing(parts: Parts) -> None:

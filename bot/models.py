@@ -41,7 +41,7 @@ class InboundEvent(SQLModel, table=True):
     __tablename__ = "inbound_event"
     __table_args__ = (
         Index("ix_inbound_event_new", "id", postgresql_where="state = 'new'"),
-        Index("ix_inbound_event_order_key", "order_key", postgresql_where="state = 'new'"),
+        Index("ix_inbound_event_order_key", "order_key", "id", postgresql_where="state = 'new'"),
         Index("ix_inbound_event_urgent", "id", postgresql_where="urgent"),
         Index("ix_inbound_event_handled", "handled_at", postgresql_where="sealed IS NOT NULL"),
     )

@@ -34,6 +34,7 @@ BY_TRANSFER = "DELETE_BY_TRANSFER"
 # Begins the note that an RM is to be told of a customer who left; the relation's id follows.
 CHURN = "churn:"
 CHURN_KIND = "note.churn"
+STRANGER = "not handled: member is not on our staff list"
 
 
 async def on_contact_changed(
@@ -42,15 +43,21 @@ async def on_contact_changed(
     """Something happened between a customer and a member; says what was done."""
     rm = await people.by_userid(session, event.userid)
     if rm is None:
-        return "not handled: member is not on our staff list"
+        return STRANGER
     await follows.take_turn(session, event.external_userid)
     if how := _how_it_ended(event):
         return await _left(session, event, Ended(rm, event.created_at, how), wecom, now)
     aligned = await _ask(session, wecom, event.external_userid, now)
-    await _follow_up(session, aligned, now, enrols=event.change is not ContactChange.HALF_ADDED)
+    enrols = event.change is not ContactChange.HALF_ADDED
+    entered = await _follow_up(session, aligned, now, enrols=enrols)
     if event.change is ContactChange.TRANSFER_FAILED:
         return await _transfer_failed(session, event, rm, now)
-    return await _came(session, event, rm, aligned, now)
+    return await _came(session, event, rm, aligned, now, has_entered=rm.id in entered)
+
+
+def looked(event: ContactChanged, outcome: str) -> bool:
+    """Whether WeCom was asked about the customer, as a mere edit would have it asked."""
+    return outcome != STRANGER and _how_it_ended(event) is None
 
 
 def _how_it_ended(event: ContactChanged) -> FollowState | None:
@@ -109,18 +116,24 @@ async def _why_not_told(session: AsyncSession, event: ContactChanged, rm: Staff)
 
 
 async def _came(
-    session: AsyncSession, event: ContactChanged, rm: Staff, aligned: Aligned, now: datetime
+    session: AsyncSession,
+    event: ContactChanged,
+    rm: Staff,
+    aligned: Aligned,
+    now: datetime,
+    *,
+    has_entered: bool,
 ) -> str:
     customer = aligned.customer
     if customer is None:
         return "not handled: nobody of ours serves this contact any more"
-    if await book.active_follow(session, rm.id, customer.id) is None:
+    if rm.id not in aligned.serving:
         return "not handled: the relation is over already"
     if event.change is ContactChange.ARCHIVE_AGREED:
         at = event.created_at
         agreed = await follows.agreed_to_archive(session, rm, event.external_userid, at)
         return "archive agreed" if agreed else "overtaken: an earlier relation's agreement"
-    if event.change is ContactChange.ADDED:
+    if event.change is ContactChange.ADDED and not has_entered:
         # Customers added by half were not enrolled; entering twice is refused.
         await enrolment.on_trigger(session, Trigger.FOLLOW_ADDED, customer.id, rm.id, now)
     return "relation updated" if event.change is ContactChange.EDITED else "customer adopted"
@@ -164,15 +177,21 @@ async def take_in(session: AsyncSession, contact: Contact, now: datetime) -> Ali
 
 async def _follow_up(
     session: AsyncSession, aligned: Aligned, now: datetime, *, enrols: bool = True
-) -> None:
-    """What ended stops at once; who is new enters the SOPs for new customers, once in all."""
+) -> set[UUID]:
+    """What ended stops at once; who is new enters the SOPs for new customers, once in all.
+
+    Returns the RMs with whom the customer has entered them.
+    """
     for follow in aligned.left:
         await _ended(session, follow, now)
     new = [follow for follow in aligned.came if now - follow.added_at <= NEW_FOR]
-    for follow in new if enrols else ():
+    if not enrols:
+        return set()
+    for follow in new:
         await enrolment.on_trigger(
             session, Trigger.FOLLOW_ADDED, follow.customer_id, follow.staff_id, now
         )
+    return {follow.staff_id for follow in new}
 
 
 async def _ended(session: AsyncSession, follow: Follow, now: datetime) -> None:

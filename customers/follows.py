@@ -6,9 +6,10 @@ often, or how late. Two moments decide where an answer and an event differ: a de
 began before it, and what has ended comes back only with a relation that began afterwards.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import func, text
 from sqlalchemy.dialects.postgresql import insert
@@ -39,6 +40,7 @@ class Aligned:
     customer: Customer | None = None
     came: tuple[Follow, ...] = ()
     left: tuple[Follow, ...] = ()
+    serving: frozenset[UUID] = frozenset()  # the RMs whose relation goes on
     redescribed: bool = False  # a remark, a channel or tags are others than before
 
 
@@ -76,7 +78,8 @@ async def align(
     not know yet.
     """
     links = [link for link in contact.follows if not _over(link, ended)]
-    staff = await _serving(session, links)
+    known_staff = await _staff_of(session, links)
+    staff = _serving(known_staff, links)
     customer = await by_contact(session, contact.external_userid)
     if customer is None:
         if not staff:
@@ -89,13 +92,14 @@ async def align(
         for rm, link in staff
         if (follow := await _linked(session, rows.get(rm.id), rm, customer, link)) is not None
     ]
-    serving = await _everyone(session, links)
-    left = _gone([f for f in rows.values() if f.staff_id not in serving], now, ended)
+    linked = {member.id for member in known_staff}
+    left = _gone([f for f in rows.values() if f.staff_id not in linked], now, ended)
     await session.flush()
-    await _settle(session, customer, left, now)
+    everybody = [*rows.values(), *(follow for follow in came if follow.staff_id not in rows)]
+    await _settle(session, customer, left, everybody, now)
     retagged = await tags.wear(session, customer.id, _tag_names(links), now)
     redescribed = retagged or before != {_description(follow) for follow in rows.values()}
-    return Aligned(customer, tuple(came), tuple(left), redescribed)
+    return Aligned(customer, tuple(came), tuple(left), _active(everybody), redescribed)
 
 
 async def nobody(
@@ -105,9 +109,10 @@ async def nobody(
     customer = await by_contact(session, external_userid)
     if customer is None:
         return Aligned()
-    left = _gone(await _relations(session, customer), now, ended)
+    rows = await _relations(session, customer)
+    left = _gone(rows, now, ended)
     await session.flush()
-    await _settle(session, customer, left, now)
+    await _settle(session, customer, left, rows, now)
     return Aligned(customer, left=tuple(left))
 
 
@@ -120,20 +125,22 @@ def _over(link: Link, ended: Ended | None) -> bool:
     )
 
 
-async def _serving(session: AsyncSession, links: Iterable[Link]) -> list[tuple[Staff, Link]]:
-    """Our enabled staff among those who serve the contact, longest relation first."""
+async def _staff_of(session: AsyncSession, links: Iterable[Link]) -> list[Staff]:
+    """Our staff among those who serve the contact, disabled ones too."""
+    userids = [link.userid.lower() for link in links]
+    query = select(Staff).where(func.lower(col(Staff.userid)).in_(userids))
+    return list((await session.execute(query)).scalars())
+
+
+def _serving(staff: Iterable[Staff], links: Iterable[Link]) -> list[tuple[Staff, Link]]:
+    """The enabled ones with their relations, longest relation first."""
     by_userid = {link.userid.lower(): link for link in links}
-    query = select(Staff).where(func.lower(col(Staff.userid)).in_(by_userid), Staff.enabled)
-    staff = (await session.execute(query)).scalars()
-    pairs = [(rm, by_userid[rm.userid.lower()]) for rm in staff]
+    pairs = [(rm, by_userid[rm.userid.lower()]) for rm in staff if rm.enabled]
     return sorted(pairs, key=lambda pair: (pair[1].added_at, pair[0].userid))
 
 
-async def _everyone(session: AsyncSession, links: Iterable[Link]) -> set[object]:
-    """Ids of all staff among those who serve the contact, disabled ones too."""
-    userids = [link.userid.lower() for link in links]
-    query = select(Staff.id).where(func.lower(col(Staff.userid)).in_(userids))
-    return set((await session.execute(query)).scalars())
+def _active(rows: Iterable[Follow]) -> frozenset[UUID]:
+    return frozenset(row.staff_id for row in rows if row.state == FollowState.ACTIVE)
 
 
 async def _taken_in(session: AsyncSession, contact: Contact, rm: Staff, now: datetime) -> Customer:
@@ -205,8 +212,13 @@ def _gone(rows: Iterable[Follow], now: datetime, ended: Ended | None) -> list[Fo
 
 
 async def _settle(
-    session: AsyncSession, customer: Customer, left: Iterable[Follow], now: datetime
+    session: AsyncSession,
+    customer: Customer,
+    left: Iterable[Follow],
+    everybody: Collection[Follow],
+    now: datetime,
 ) -> None:
+    """Keep in the audit book who left, and the stage in line with all relations there are."""
     for follow in left:
         audit.record(
             session,
@@ -216,7 +228,7 @@ async def _settle(
             now=now,
             how=follow.state.value,
         )
-    await stages.follow_relations(session, customer, now)
+    await stages.follow_relations(session, customer, {row.state for row in everybody}, now)
 
 
 def _tag_names(links: Iterable[Link]) -> set[str]:
@@ -243,7 +255,8 @@ async def told_ended(
         return follow if _is_same(follow, ended) else None
     follow.state, follow.removed_at = ended.how, ended.at
     await session.flush()
-    await _settle(session, customer, [follow], now)
+    everybody = await _relations(session, customer)
+    await _settle(session, customer, [follow], everybody, now)
     return follow
 
 
@@ -276,7 +289,8 @@ async def end(
         return None
     follow.state, follow.removed_at = how, at
     await session.flush()
-    await _settle(session, customer, [follow], now)
+    everybody = await _relations(session, customer)
+    await _settle(session, customer, [follow], everybody, now)
     return follow
 
 

@@ -1,12 +1,12 @@
 """Where the relation with a customer stands: said by an RM, or lost when everybody is gone."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
 
 from bank import audit
-from customers.models import Customer, Follow, FollowState, Stage
+from customers.models import Customer, FollowState, Stage
 
 LONGEST_NOTE = 200
 LOST = "客户删除了客户经理，且没有其他同事跟进"
@@ -30,13 +30,13 @@ def change(
     return {}
 
 
-async def follow_relations(session: AsyncSession, customer: Customer, now: datetime) -> None:
+async def follow_relations(
+    session: AsyncSession, customer: Customer, states: Collection[FollowState], now: datetime
+) -> None:
     """Lost when the customer left and nobody follows any more; as before when somebody does again.
 
     Depends on the relations alone, not on the order in which they changed.
     """
-    query = select(Follow.state).where(col(Follow.customer_id) == customer.id)
-    states = set((await session.execute(query)).scalars())
     if FollowState.ACTIVE in states:
         if customer.stage == Stage.LOST and (before := await _before_loss(session, customer)):
             _set(session, customer, before, BACK, audit.SYSTEM, now)

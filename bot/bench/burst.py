@@ -1,16 +1,17 @@
 """A burst: ten times the ordinary rate for a minute, with everything else of the product running.
 
 The product serves, stores and handles at once, in one process; the platform and the load have
-processes of their own. Each callback is due at its moment whether or not the one before it was
-answered, and its latency counts from then. A customer's callbacks go out one after another.
+processes of their own. What comes is a bank's mix (`bot/bench/mix.py`): mostly RMs who edit the
+same customers and groups again and again, some customers who come or go. Each callback is due at
+its moment whether or not the one before it was answered, and its latency counts from then. The
+callbacks of a customer or group go out one after another.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from multiprocessing.connection import Connection
 from threading import Event, Thread
 from time import monotonic, perf_counter, sleep
@@ -20,14 +21,15 @@ import psycopg
 import uvloop
 from aiohttp import web
 
-from bank.database import open_engine, open_sessions, utc_now
-from bank.models import Branch, Role, Staff
+from bank.database import utc_now
 from bank.sealing import Seal, open_seal
 from bank.settings import Settings
+from bot import relations
 from bot.arrivals import CONTEXT
+from bot.bench import mix
 from bot.bench.callbacks import a_process
 from bot.bench.idle import free_port
-from bot.bench.load import BEGAN, GO, HOST
+from bot.bench.load import GO, HOST
 from bot.bench.machine import cores, percentile, quiet, stay_on
 from bot.demo.run import CORP, demo_settings
 from bot.keys import accepted_keys
@@ -35,22 +37,15 @@ from bot.serve import serving
 from migrations import migrate
 from wecom.callback import seal
 from wecom.events import parse
-from wecom.simulator import Contact, FollowRelation, Member, World, make_simulator
+from wecom.simulator import World, make_simulator
 
-RM = "rm00001"
 PATIENCE_SECONDS = 900.0
 LOOK_SECONDS = 0.2
-# Of fifty callbacks one rings the archive's bell; the others are about customers.
-BELL_EVERY = 50
-ABOUT_A_CUSTOMER = """<xml><ToUserName><![CDATA[{corp}]]></ToUserName>
-<FromUserName><![CDATA[sys]]></FromUserName><CreateTime>{second}</CreateTime>
-<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[change_external_contact]]></Event>
-<ChangeType><![CDATA[{change}]]></ChangeType><UserID><![CDATA[{rm}]]></UserID>
-<ExternalUserID><![CDATA[{customer}]]></ExternalUserID></xml>"""
-BELL = """<xml><ToUserName><![CDATA[{corp}]]></ToUserName>
-<FromUserName><![CDATA[sys]]></FromUserName><CreateTime>{second}</CreateTime>
-<MsgType><![CDATA[event]]></MsgType><Event><![CDATA[msgaudit_notify]]></Event>
-<AgentID>2000004</AgentID></xml>"""
+# Notes to ourselves follow from callbacks; nobody called them in.
+OUTCOMES = (
+    "SELECT outcome, count(*) FROM inbound_event WHERE kind NOT LIKE 'note.%' GROUP BY outcome"
+)
+IN_ORDER = "SELECT order_key, sealed FROM inbound_event WHERE kind NOT LIKE 'note.%' ORDER BY id"
 
 
 @dataclass(frozen=True)
@@ -60,12 +55,18 @@ class Plan:
     per_second: int = 500
     seconds: float = 60.0
     customers: int = 3000
+    groups: int = 300
     connections: int = 60
 
     @property
     def callbacks(self) -> int:
         """All in all."""
         return int(self.per_second * self.seconds)
+
+    @property
+    def size(self) -> mix.Size:
+        """What it is about."""
+        return mix.Size(self.callbacks, self.customers, self.groups)
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Burst:
     handled_meanwhile: int
     drain_seconds: float
     outcomes: dict[str, int]
+    cpu_ms_each: float
     peak_rss_mib: float
 
     @property
@@ -107,18 +109,20 @@ def measure(settings: Settings, plan: Plan) -> Burst:
     with ExitStack() as stack:
         platform, _ = stack.enter_context(a_process(serve_platform, plan, cores()))
         at = demo_settings(settings, platform.recv())
-        asyncio.run(_staff(at))
+        asyncio.run(mix.settle_bank(at, plan.size))
         port = free_port()
         product, process = stack.enter_context(a_process(serve_product, at, port, cores()))
         product.recv()
         memory = stack.enter_context(_Peak(process))
         load, _ = stack.enter_context(a_process(pour, at, port, plan, cores()))
         load.recv()  # every request is built
+        used = _cpu_seconds(process)
         load.send(GO)
         seconds, latencies, refused = load.recv()
         handled, began = _count(at, "done"), perf_counter()
         _until_handled(at)
         drain = perf_counter() - began
+        used = _cpu_seconds(process) - used
         peak = memory.mib
     _check(at, len(latencies) - refused)
     latencies.sort()
@@ -133,8 +137,14 @@ def measure(settings: Settings, plan: Plan) -> Burst:
         handled_meanwhile=handled,
         drain_seconds=drain,
         outcomes=_outcomes(at),
+        cpu_ms_each=used / len(latencies) * 1000,
         peak_rss_mib=peak,
     )
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 class _Peak:
@@ -162,16 +172,16 @@ class _Peak:
 # ---------------------------------------------------------------------------------- the sums
 
 
-def _count(settings: Settings, state: str) -> int:
+def _count(settings: Settings, state: str, *, notes: bool = False) -> int:
     with psycopg.connect(settings.database_url) as connection:
-        counted = "SELECT count(*) FROM inbound_event WHERE state = %s"
-        row = connection.execute(counted, (state,)).fetchone()
+        counted = "SELECT count(*) FROM inbound_event WHERE state = %s AND (kind <> %s OR %s)"
+        row = connection.execute(counted, (state, relations.CHURN_KIND, notes)).fetchone()
     return int(row[0]) if row else 0
 
 
 def _until_handled(settings: Settings) -> None:
     deadline = monotonic() + PATIENCE_SECONDS
-    while _count(settings, "new"):
+    while _count(settings, "new", notes=True):
         if monotonic() > deadline:
             raise BurstLost(BurstLost.__doc__)
         sleep(LOOK_SECONDS)
@@ -179,7 +189,7 @@ def _until_handled(settings: Settings) -> None:
 
 def _outcomes(settings: Settings) -> dict[str, int]:
     with psycopg.connect(settings.database_url) as connection:
-        rows = connection.execute("SELECT outcome, count(*) FROM inbound_event GROUP BY 1")
+        rows = connection.execute(OUTCOMES)
         return {str(outcome): int(count) for outcome, count in rows}
 
 
@@ -190,7 +200,7 @@ def _check(settings: Settings, acknowledged: int) -> None:
         raise BurstLost(f"{BurstLost.__doc__} ({done} handled, {acknowledged} answered)")
     box, stored = open_seal(settings), defaultdict[str, list[datetime]](list)
     with psycopg.connect(settings.database_url) as connection:
-        rows = connection.execute("SELECT order_key, sealed FROM inbound_event ORDER BY id")
+        rows = connection.execute(IN_ORDER)
         for customer, sealed in rows:
             stored[customer].append(_told_at(box, sealed))
     if any(times != sorted(times) for customer, times in stored.items() if customer):
@@ -201,37 +211,14 @@ def _told_at(box: Seal, sealed: bytes) -> datetime:
     return parse(box.open(sealed, CONTEXT)).created_at
 
 
-async def _staff(settings: Settings) -> None:
-    """The bank knows the RM whom all these customers add."""
-    engine = open_engine(settings.database_url)
-    async with open_sessions(engine).begin() as session:
-        branch = Branch(code="B001", name="城东支行")
-        session.add(branch)
-        await session.flush()
-        rm = Staff(userid=RM, name="王敏", roles=[Role.RM.value], branch_id=branch.id)
-        session.add(rm)
-    await engine.dispose()
-
-
 # ------------------------------------------------------------------------------- the processes
-
-
-def customer(number: int) -> str:
-    """The platform's id of that customer."""
-    return f"wmBURST{number:025d}"
 
 
 def serve_platform(pipe: Connection, plan: Plan, chosen: list[int]) -> None:
     """The platform's process: tells its port, serves until the other side hangs up."""
     stay_on(chosen)
     quiet()
-    since = utc_now() - timedelta(days=1)
-    names = [customer(number) for number in range(plan.customers)]
-    world = World().seed(
-        [Member(RM, "王敏")],
-        [Contact(name, "李女士") for name in names],
-        [FollowRelation(RM, name, since) for name in names],
-    )
+    world = mix.a_world(plan.size)
     platform = make_simulator(
         world,
         corp=CORP,
@@ -242,16 +229,18 @@ def serve_platform(pipe: Connection, plan: Plan, chosen: list[int]) -> None:
     app = web.Application()
     app.add_subapp("/simulator/", platform)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(pipe, app))
+        runner.run(_serve(pipe, app, world, plan.size))
 
 
-async def _serve(pipe: Connection, app: web.Application) -> None:
+async def _serve(pipe: Connection, app: web.Application, world: World, size: mix.Size) -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, HOST, 0).start()
     pipe.send(runner.addresses[0][1])
+    stirring = asyncio.create_task(mix.stir(world, size))
     with suppress(EOFError):
         await asyncio.to_thread(pipe.recv)
+    stirring.cancel()
     await runner.cleanup()
 
 
@@ -273,37 +262,31 @@ async def _product(pipe: Connection, settings: Settings, port: int) -> None:
 def pour(pipe: Connection, settings: Settings, port: int, plan: Plan, chosen: list[int]) -> None:
     """The load's process: builds, waits for the word, pours, and tells what the callers saw."""
     stay_on(chosen)
-    built = [list(_built(settings, plan, caller)) for caller in range(plan.connections)]
+    built = _built(settings, plan)
     pipe.send(GO)
     pipe.recv()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         pipe.send(runner.run(_poured(built, port)))
 
 
-def _built(settings: Settings, plan: Plan, caller: int) -> Iterator[tuple[float, bytes]]:
-    """When each of this caller's callbacks is due, in seconds, and its bytes on the wire."""
+def _built(settings: Settings, plan: Plan) -> list[list[tuple[float, bytes]]]:
+    """For each caller when its callbacks are due, in seconds, and their bytes on the wire.
+
+    All callbacks of a customer or group go over one connection, in order.
+    """
     keys, now = accepted_keys(settings)[0], int(utc_now().timestamp())
-    for number in range(caller, plan.callbacks, plan.connections):
-        query, body = seal(keys, _event(plan, number), f"nonce{number}", now)
+    built: list[list[tuple[float, bytes]]] = [[] for _ in range(plan.connections)]
+    for each in mix.happenings(plan.size):
+        query, body = seal(keys, mix.told(each), f"nonce{each.number}", now)
         address = "&".join(f"{name}={value}" for name, value in query.items())
         head = (
             f"POST /wecom/callback?{address} HTTP/1.1\r\nHost: {HOST}\r\n"
             f"Content-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        yield number / plan.per_second, head.encode() + body
-
-
-def _event(plan: Plan, number: int) -> str:
-    second = BEGAN + number
-    if number % BELL_EVERY == BELL_EVERY - 1:
-        return BELL.format(corp=CORP.corp_id, second=second)
-    # A multiple of the callers: a customer's callbacks all go over one connection, in order.
-    customers = max(plan.customers // plan.connections, 1) * plan.connections
-    change = "add_external_contact" if number < customers else "edit_external_contact"
-    who = customer(number % customers)
-    return ABOUT_A_CUSTOMER.format(
-        corp=CORP.corp_id, second=second, change=change, rm=RM, customer=who
-    )
+        caller = each.subject if mix.is_in_order(each.kind) else each.number
+        request = (each.number / plan.per_second, head.encode() + body)
+        built[caller % plan.connections].append(request)
+    return built
 
 
 async def _poured(

@@ -19,11 +19,12 @@ from aiohttp.typedefs import Handler
 
 from bank.sealing import open_seal
 from bank.settings import Settings
-from bot.app import callback_keys, make_app, open_parts
+from bot.app import make_app, open_parts
 from bot.arrivals import Arrival, store
 from bot.bench.load import HOST
 from bot.bench.machine import quiet, stay_on
 from bot.inbox import Inbox
+from bot.keys import current_keys
 from bot.spool import Spool
 from wecom.callback import open_envelope
 from wecom.events import parse
@@ -47,7 +48,7 @@ async def bare(settings: Settings) -> AsyncIterator[web.Application]:
 @asynccontextmanager
 async def opening(settings: Settings) -> AsyncIterator[web.Application]:
     """The signature is verified, the envelope decrypted, the event parsed, nothing kept."""
-    keys = callback_keys(settings)
+    keys = current_keys(settings)
 
     async def receive(request: web.Request) -> web.Response:
         parse(open_envelope(keys, request.query, await request.read()))

@@ -17,8 +17,8 @@ import uvloop
 
 from bank.database import utc_now
 from bank.settings import Settings
-from bot.app import callback_keys
 from bot.bench.machine import stay_on
+from bot.keys import current_keys
 from wecom.callback import CallbackKeys, seal
 
 HOST = "127.0.0.1"
@@ -154,7 +154,7 @@ def obey(pipe: Connection, settings: Settings, cores: list[int]) -> None:
     It says when an order is built, and plays it when it hears anything back.
     """
     stay_on(cores)
-    keys = callback_keys(settings)
+    keys = current_keys(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, suppress(EOFError):
         while True:
             order: Order = pipe.recv()

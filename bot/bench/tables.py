@@ -11,6 +11,7 @@ from bot.bench.callbacks import GOAL, Callbacks
 from bot.bench.idle import Idle
 from bot.bench.install import Installed
 from bot.bench.machine import Machine
+from bot.bench.mix import SHARES
 from bot.bench.processes import Memory
 from bot.bench.suggestions import Suggesting
 
@@ -59,12 +60,15 @@ def show_burst(console: Console, found: Burst) -> None:
         f"Burst: {plan.per_second} callbacks a second for {plan.seconds:.0f} s, all loops running"
     )
     table = _table(title, "")
+    table.add_row("of which", ", ".join(f"{share} % {kind}" for kind, share in SHARES.items()))
+    table.add_row("about", f"{plan.customers:,} customers and {plan.groups:,} groups edited")
     table.add_row("answered 200", f"{found.acknowledged:,} of {plan.callbacks:,}")
     table.add_row("p50, p99", f"{found.p50_ms:.1f} ms, {found.p99_ms:.1f} ms")
     table.add_row("slowest answer", f"{found.slowest_ms / 1000:.2f} s")
     table.add_row("handled while it came", f"{found.handled_meanwhile:,}")
     table.add_row("the rest was handled in", f"{found.drain_seconds:.1f} s")
     table.add_row("at a rate of", f"{found.drained_per_second:,.0f} /s")
+    table.add_row("siyu, CPU per callback", f"{found.cpu_ms_each:.1f} ms")
     table.add_row("most memory of siyu", f"RSS {found.peak_rss_mib:.0f} MiB")
     became = ", ".join(f"{count:,} {word}" for word, count in sorted(found.outcomes.items()))
     table.add_row("became", became)

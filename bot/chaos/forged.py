@@ -10,11 +10,11 @@ from random import Random
 import psutil
 
 from bank.settings import Settings
-from bot.app import callback_keys
 from bot.chaos.found import Found, share_of
 from bot.chaos.ground import Clock, Ground, counted
 from bot.chaos.town import Town, a_town
 from bot.chaos.wire import event, letter, posted, sealed_with, send_all
+from bot.keys import current_keys
 from wecom.callback import CallbackKeys, CallbackRejected, open_envelope, seal
 
 FORGED, REPLAYED, BOMBS, MISMATCHES = 10_000, 200, 40, 40
@@ -43,7 +43,7 @@ async def forged(ground: Ground, seed: int, share: float) -> Found:
 
 def _forgery(settings: Settings, clock: Clock, dice: Random, number: int) -> bytes:
     """One of eight kinds of callback that WeCom did not send."""
-    keys = callback_keys(settings)
+    keys = current_keys(settings)
     plain = event(settings, clock(), f"wmFORGED{number:020d}", "rm_busy", "add_external_contact")
     stamp = int(clock().timestamp())
     query, body = seal(keys, plain, f"nonce{number}", stamp)
@@ -147,7 +147,7 @@ async def bombs(ground: Ground, seed: int, share: float) -> Found:
     rounds = share_of(BOMBS, share)
     with ground.bank() as settings:
         async with a_town(settings, clock) as town:
-            keys = callback_keys(settings)
+            keys = current_keys(settings)
             await _throw(town, found, [posted({}, b"<xml/>")])  # whatever is loaded late, is now
             gc.collect()
             before = psutil.Process().memory_info().rss
@@ -231,7 +231,7 @@ async def mismatched(ground: Ground, seed: int, share: float) -> Found:
 
 
 def _ambiguous(settings: Settings, clock: Clock, dice: Random, number: int) -> dict[str, bytes]:
-    keys = callback_keys(settings)
+    keys = current_keys(settings)
     plain = event(settings, clock(), f"wmTWICE{number:020d}", "rm_busy", "add_external_contact")
     query, body = seal(keys, plain, f"n{dice.getrandbits(32)}", int(clock().timestamp()))
     encrypted = body[body.index(b"<Encrypt>") : body.index(b"</xml>")]

@@ -7,11 +7,11 @@ from random import Random
 from time import perf_counter
 
 from bank.settings import Settings
-from bot.app import callback_keys
 from bot.chaos.found import Found, share_of
 from bot.chaos.ground import Clock, Ground, counted
 from bot.chaos.town import Town, a_town
 from bot.chaos.wire import event, letter, posted, send_all
+from bot.keys import current_keys
 from wecom.callback import CallbackRejected, open_envelope, seal, seal_bytes
 from wecom.events import UnreadableEvent, parse
 
@@ -107,7 +107,7 @@ async def poisoned(ground: Ground, seed: int, share: float) -> Found:
 
 def _read_all(settings: Settings, found: Found, dice: Random, count: int) -> None:
     """Envelope and parser alone: they raise what they promise and nothing else."""
-    keys, slowest = callback_keys(settings), 0.0
+    keys, slowest = current_keys(settings), 0.0
     query, envelope = seal(keys, "<xml/>", "nonce", 1_795_000_000)
     for plain in _fuzzed(settings, dice, count):
         began = perf_counter()
@@ -128,7 +128,7 @@ def _read_all(settings: Settings, found: Found, dice: Random, count: int) -> Non
 
 async def _poison(town: Town, clock: Clock, found: Found, dice: Random, bodies: list[bytes]) -> int:
     """Rightly sealed rubbish, a good event behind every nine; how many good ones there were."""
-    keys, stamp = callback_keys(town.settings), int(clock().timestamp())
+    keys, stamp = current_keys(town.settings), int(clock().timestamp())
     good, slowest = 0, 0.0
     for first in range(0, len(bodies), BEHIND):
         batch = bodies[first : first + BEHIND]

@@ -74,8 +74,8 @@ async def dead_tokens(ground: Ground, seed: int, share: float) -> Found:
     with ground.bank() as settings:
         async with a_town(settings, clock) as town:
             befriend(town, ["wmBURST"], town.people.rm.userid, clock())
-            async with open_parts(settings, now=clock) as other:
-                workers = [town.parts.wecom, town.client(other)]
+            async with open_parts(town.settings, now=clock, pace=town.pace) as other:
+                workers = [town.parts.wecom, other.wecom]
                 with Listening() as heard:
                     for _ in range(rounds):
                         await _one_death(town, clock, found, dice, workers, heard)

@@ -17,12 +17,11 @@ from yarl import URL
 from bank.database import Sessions
 from bank.settings import Settings
 from bot import loops, repair
-from bot.app import Parts, make_app, open_parts
+from bot.app import Pace, Parts, make_app, open_parts
 from bot.chaos import people
 from bot.chaos.ground import CORP, HOST, Clock
 from bot.chaos.people import People
 from scheduler import clock as ticks
-from wecom.client import WeComClient
 from wecom.errors import WeComError
 from wecom.simulator import Member, World, make_simulator
 from wecom.simulator.api_call import PLATFORM
@@ -77,29 +76,19 @@ class Town:
 
     async def open(self) -> None:
         """Start the product: its parts and its pages; its loops are run by hand."""
-        parts = await self._product.enter_async_context(open_parts(self.settings, now=self.now))
-        self.parts = replace(parts, wecom=self.client(parts))
+        self.parts = await self._product.enter_async_context(
+            open_parts(self.settings, now=self.now, pace=self.pace)
+        )
         await self._product.enter_async_context(
             served(make_app(self.settings, self.parts), self.port)
         )
         async with self.parts.sessions.begin() as session:
             await self.parts.index.restore(session)
 
-    def client(self, parts: Parts) -> WeComClient:
-        """The product's client by the story's time: its pauses are noted and take none."""
-        calls = parts.wecom.calls
-        return WeComClient(
-            calls._http,
-            base_url=self.settings.wecom_base_url,
-            corp_id=calls.corp_id,
-            agent_id=calls.agent_id,
-            secret=self.settings.wecom_secret.get_secret_value(),
-            now=lambda: self.now().timestamp(),
-            sleep=self._pause,
-            timeout=CALL_SECONDS,
-            grants=calls._grants,
-            intents=calls._intents,
-        )
+    @property
+    def pace(self) -> Pace:
+        """The story's time for calls: their pauses are noted and take none."""
+        return Pace(lambda: self.now().timestamp(), self._pause, CALL_SECONDS)
 
     async def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)

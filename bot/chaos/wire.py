@@ -9,8 +9,8 @@ from random import Random
 from time import perf_counter
 
 from bank.settings import Settings
-from bot.app import callback_keys
 from bot.chaos.ground import HOST
+from bot.keys import current_keys
 from wecom.callback import CallbackKeys, seal
 
 PATIENCE = 5.0
@@ -34,7 +34,7 @@ def event(
 
 def letter(settings: Settings, plain: str, at: datetime, dice: Random) -> bytes:
     """A callback as bytes on the wire, signed at that moment."""
-    keys = callback_keys(settings)
+    keys = current_keys(settings)
     query, body = seal(keys, plain, f"{dice.getrandbits(48):012x}", int(at.timestamp()))
     return posted(query, body)
 

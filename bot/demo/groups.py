@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
@@ -20,7 +20,7 @@ from customers.models import CustomerGroup, GroupMember
 from wecom.simulator.groups import BY_CODE, BY_LINK, INVITED
 
 BY_CODE_SHARE, BY_LINK_SHARE = 0.55, 0.15
-# Half of a group comes in its first days, as many again over its life, a few this week.
+# Nearly half of a group comes in its first days, a few this week, the others over its life.
 AT_ONCE_SHARE, LATELY_SHARE, FIRST_DAYS, LATELY_DAYS = 0.45, 0.1, 6, 6
 LEAVING, REMOVED_SHARE, LEAVING_LATELY = 0.12, 0.2, 0.3
 
@@ -47,7 +47,8 @@ class _Room:
 def groups(rows: Rows, cast: People, today: date, seed: int) -> None:
     """Every group with everybody who is or was in it."""
     rng = random.Random(f"groups:{seed}")
-    nicknames = iter(rng.sample(script()["nicknames"].split(), len(_nicknames())))
+    names = script()["nicknames"].split()
+    nicknames = iter(rng.sample(names, len(names)))
     staff = {person.userid: person for person in cast.staff}
     for told in script()["groups"]:
         owner = staff[told["owner"]]
@@ -58,11 +59,6 @@ def groups(rows: Rows, cast: People, today: date, seed: int) -> None:
         for _ in range(told["guests"]):
             _seat_guest(room, owner, next(nicknames))
         _note_versions(room)
-
-
-def _nicknames() -> list[str]:
-    names: list[str] = script()["nicknames"].split()
-    return names
 
 
 def _opened(
@@ -88,14 +84,18 @@ def _opened(
     return _Room(rows, group, opened, dismissed or at_local(today, time()), rng)
 
 
-def _circle(
-    cast: People, owner: Staff, size: int, room: _Room, rng: random.Random
-) -> list[Client]:
+def _circle(cast: People, owner: Staff, size: int, room: _Room, rng: random.Random) -> list[Client]:
     """The owner's own customers first, the one to play with among them, then the branch's."""
     near = [client for client in cast.clients if _may_join(client, owner, room)]
     rng.shuffle(near)
-    near.sort(key=lambda client: (client.first.rm is not owner, not client.easy))
+    near.sort(key=lambda client: _distance(client, owner))
     return near[:size]
+
+
+def _distance(client: Client, owner: Staff) -> tuple[bool, bool]:
+    """Whom the guide plays is in the group of their own RM, and free to join the others."""
+    elsewhere = client.first.rm is not owner
+    return elsewhere, client.easy is elsewhere
 
 
 def _may_join(client: Client, owner: Staff, room: _Room) -> bool:
@@ -124,9 +124,7 @@ def _seat_guest(room: _Room, owner: Staff, nickname: str) -> None:
     """Somebody who is nobody's customer: they came by a code or a link that was passed on."""
     contact = "wm" + "".join(room.rng.choices(LETTERS, k=30))
     scene = BY_CODE if room.rng.random() < BY_CODE_SHARE else BY_LINK
-    _maybe_leave(
-        room, _seat(room, contact, nickname, _came(room, room.opened), owner, scene=scene)
-    )
+    _maybe_leave(room, _seat(room, contact, nickname, _came(room, room.opened), owner, scene=scene))
 
 
 def _seat(
@@ -151,16 +149,17 @@ def _seat(
         joined_at=at,
         left_at=room.group.dismissed_at,
         join_scene=scene,
-        channel_key=code_of(room.group.chat_id) if by_code else "",
+        channel_key=code_of(room.group.name) if by_code else "",
         invited_by="" if by_code else owner.userid,
     )
     room.rows.add(member)
     return member
 
 
-def code_of(chat_id: str) -> str:
-    """The `state` of the code that leads into a group."""
-    return ident("join key", chat_id).hex[:16]
+def code_of(name: str) -> str:
+    """The `state` of the code that leads into the group of that name: where it is shown."""
+    found: str = next(told["code"] for told in script()["groups"] if told["name"] == name)
+    return found
 
 
 def _scene(room: _Room) -> int:

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
-from sqlmodel import col, select
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel, col, select
 
 from bank.models import Branch, Role, Staff
-from customers.models import Customer, Follow
+from content.models import Material
+from customers.models import Customer, CustomerGroup, Follow
 from desk.keys import SETTINGS
 from desk.permissions import public
 from desk.render import page
@@ -38,6 +41,17 @@ class Player:
 
 
 @dataclass(frozen=True)
+class Size:
+    """How much there is of what the first sentence names."""
+
+    branches: int
+    rms: int
+    customers: int
+    materials: int
+    groups: int
+
+
+@dataclass(frozen=True)
 class Guide:
     """`/` of the demo while nobody is signed in, and `/guide` always."""
 
@@ -45,6 +59,7 @@ class Guide:
     play_address: str  # the customer's phone and the RM's WeCom, side by side
     customer: str  # whom to play first
     rm: str
+    size: Size
 
 
 @routes.get("/guide")
@@ -62,7 +77,21 @@ async def show(request: web.Request) -> web.Response:
     mine = first.where(Follow.staff_id == rm.id, col(Customer.risk_level) == 3)
     customer = (await session.execute(mine.order_by(col(Customer.bank_no)).limit(1))).scalar_one()
     address = f"/simulator/?member={rm.userid}&customer={customer.external_userid}"
-    return page(request, "bot/guide.html", Guide(players, address, customer.name, rm.name))
+    guide = Guide(players, address, customer.name, rm.name, await _size(session, staff))
+    return page(request, "bot/guide.html", guide)
+
+
+async def _size(session: AsyncSession, staff: Sequence[tuple[Staff, str | None]]) -> Size:
+    async def count(model: type[SQLModel]) -> int:
+        return (await session.execute(select(func.count()).select_from(model))).scalar_one()
+
+    return Size(
+        branches=await count(Branch),
+        rms=sum(Role.RM.value in person.roles for person, _ in staff),
+        customers=await count(Customer),
+        materials=await count(Material),
+        groups=await count(CustomerGroup),
+    )
 
 
 def _player(role: Role, does: str, staff: Sequence[tuple[Staff, str | None]]) -> Player | None:

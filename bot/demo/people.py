@@ -39,6 +39,9 @@ RISK_SHARES = {
 NEVER_ASSESSED, EXPIRED = 0.04, 0.06
 CONSENTING, WITHDRAWING = 0.82, 0.07
 FOLLOWED_TWICE, LOST = 0.03, 0.04
+# WeCom's numbers for how two met: the others scanned a code (1).
+MET = {"柜面推荐": 2, "客户转介绍": 3}
+SCANNED = 1
 
 
 @cache
@@ -234,6 +237,7 @@ def _relate(rows: Rows, client: Client, rng: random.Random) -> None:
             state = FollowState.REMOVED_BY_RM if by_rm else FollowState.REMOVED_BY_CUSTOMER
             client.row.stage = Stage.UNINTERESTED if by_rm else Stage.LOST
         note = f"{client.salutation} {rng.choice(names()['remarks'])}"
+        source = rng.choice(names()["sources"])
         rows.add(
             row(
                 Follow,
@@ -243,7 +247,8 @@ def _relate(rows: Rows, client: Client, rng: random.Random) -> None:
                 state=state,
                 added_at=bond.added_at,
                 removed_at=bond.removed_at,
-                source=rng.choice(names()["sources"]),
+                source=source,
+                add_way=MET.get(source, SCANNED),
                 remark=note if rng.random() < 0.5 else "",
             )
         )

@@ -1,13 +1,16 @@
 """The simulated platform as the demo bank's staff and customers left it last night."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
+from bank.calendar import local_day
 from bank.models import ROLE_LABELS, Branch, Role, Staff
 from bot.customer_chat import ARCHIVE
+from bot.demo.group_world import Rooms, said, seeded_groups
 from bot.demo.service import seeded_service
 from bot.models import ContactWay, Cursor, Speaker, WayState
 from bot.models import Message as StoredMessage
@@ -23,14 +26,17 @@ COLORS = ("#5b8ff9", "#5ad8a6", "#f6bd16", "#e8684a", "#6dc8ec", "#9270ca", "#ff
 
 
 async def seeded_world(session: AsyncSession) -> World:
-    """Members, contacts, relations and the last thirty days of chat, as the bank stores them.
+    """Members, contacts, relations, groups and the last thirty days of chat, as the bank has them.
 
     The archive cursor is set behind these messages: what is stored already is not pulled again.
     """
-    world = World()
-    world.seed(await _members(session), await _contacts(session), await _follows(session))
+    world, rooms = World(), await seeded_groups(session)
+    contacts = [*await _contacts(session), *rooms.strangers]
+    world.seed(await _members(session), contacts, await _follows(session))
+    world.groups.update(rooms.groups)
+    world.join_ways.update(rooms.join_ways)
     world.contact_ways.update(await _contact_ways(session))
-    world.messages.extend(await _messages(session))
+    world.messages.extend(await _messages(session, rooms))
     world.service = await seeded_service(session)
     position = len(world.messages)
     cursor = insert(Cursor).values(name=ARCHIVE, position=position)
@@ -79,8 +85,10 @@ async def _follows(session: AsyncSession) -> list[FollowRelation]:
             userid=userid,
             external_userid=contact or "",
             created_at=follow.added_at,
-            state=follow.source,
+            # A word is what we noted ourselves; WeCom only knows the keys of codes.
+            state=follow.source if follow.source.isascii() else "",
             remark=follow.remark,
+            add_way=follow.add_way or 0,
             deleted_at=follow.removed_at,
         )
         for follow, userid, contact in (await session.execute(query))
@@ -110,7 +118,7 @@ async def _contact_ways(session: AsyncSession) -> dict[str, PlatformWay]:
     }
 
 
-async def _messages(session: AsyncSession) -> list[Message]:
+async def _messages(session: AsyncSession, rooms: Rooms) -> list[Message]:
     newest = (await session.execute(select(func.max(StoredMessage.sent_at)))).scalar_one()
     if newest is None:
         return []
@@ -122,9 +130,9 @@ async def _messages(session: AsyncSession) -> list[Message]:
         .order_by(col(StoredMessage.sent_at), col(StoredMessage.msgid))
     )
     rows = await session.execute(query)
-    return [
+    chats = [
         Message(
-            seq=seq,
+            seq=0,
             msgid=stored.msgid,
             userid=userid,
             external_userid=contact or "",
@@ -134,5 +142,7 @@ async def _messages(session: AsyncSession) -> list[Message]:
             via="chat",
             at=stored.sent_at,
         )
-        for seq, (stored, userid, contact) in enumerate(rows, 1)
+        for stored, userid, contact in rows
     ]
+    everything = sorted([*chats, *said(rooms, local_day(newest))], key=lambda one: one.at)
+    return [replace(message, seq=seq) for seq, message in enumerate(everything, 1)]

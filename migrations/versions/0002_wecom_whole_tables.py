@@ -242,6 +242,8 @@ def upgrade() -> None:
     op.add_column('inbound_event', sa.Column('urgent', sa.Boolean(), server_default='false', nullable=False))
     op.add_column('inbound_event', sa.Column('sent_at', sa.TIMESTAMP(timezone=True), nullable=True))
     op.create_index('ix_inbound_event_handled', 'inbound_event', ['handled_at'], unique=False, postgresql_where='sealed IS NOT NULL')
+    op.drop_index('ix_inbound_event_order_key', table_name='inbound_event', postgresql_where="state = 'new'")
+    op.create_index('ix_inbound_event_order_key', 'inbound_event', ['order_key', 'id'], unique=False, postgresql_where="state = 'new'")
     op.create_index('ix_inbound_event_urgent', 'inbound_event', ['id'], unique=False, postgresql_where='urgent')
     # Four zero bytes: in the clear. The database has no key to seal with.
     op.execute("UPDATE inbound_event SET sealed = '\\x00000000'::bytea || convert_to(body, 'UTF8')")
@@ -267,6 +269,8 @@ def downgrade() -> None:
     _words('follow', 'followstate', 'active', 'removed_by_customer', 'removed_by_rm')
     op.add_column('inbound_event', sa.Column('body', sa.VARCHAR(), server_default='', nullable=False))
     op.drop_index('ix_inbound_event_urgent', table_name='inbound_event', postgresql_where='urgent')
+    op.drop_index('ix_inbound_event_order_key', table_name='inbound_event', postgresql_where="state = 'new'")
+    op.create_index('ix_inbound_event_order_key', 'inbound_event', ['order_key'], unique=False, postgresql_where="state = 'new'")
     op.drop_index('ix_inbound_event_handled', table_name='inbound_event', postgresql_where='sealed IS NOT NULL')
     op.drop_column('inbound_event', 'sent_at')
     op.drop_column('inbound_event', 'urgent')

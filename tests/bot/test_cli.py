@@ -96,5 +96,7 @@ def test_replay_of_nothing_says_so(settings: Settings) -> None:
 def test_doctor_says_what_to_do(settings: Settings) -> None:
     told = run.invoke(app, ["doctor"], env=environment(settings))
     assert told.exit_code == 1
-    assert "ok   database" in told.stdout
-    assert "FAIL public address: WeCom needs a public https address" in told.stdout
+    assert "ok   schema: current" in told.stdout
+    assert "FAIL public address: http://127.0.0.1:8800 cannot be reached by WeCom" in told.stdout
+    assert "→ WeCom needs a public https address" in told.stdout
+    assert "→ 请把 SIYU_PUBLIC_URL 设为反向代理对外的 https 地址" in told.stdout

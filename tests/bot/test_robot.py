@@ -129,7 +129,7 @@ def with_writer(counter: Counter, writer: SlowWriter) -> Robot:
     parts = counter.town.parts
     made = robot.robot_of(counter.settings, parts.sessions, parts.index, writer)
     assert made is not None
-    made.patience = 0.05
+    made.patience = 0.0
     return made
 
 

@@ -18,7 +18,7 @@ from bank.database import open_engine, open_sessions
 from bank.embedded import EmbeddedPostgres
 from bank.models import Role
 from bank.settings import Settings
-from bot.app import callback_keys
+from bot.keys import current_keys
 from bot.models import InboundEvent
 from bot.shedding import LOAD, PAGES_AT_ONCE, SAY, SAY_UNDONE, Load
 from migrations import migrate
@@ -165,7 +165,7 @@ def postmaster(home: Path) -> psutil.Process:
 async def pouring(door: Door, answered: list[str]) -> AsyncIterator[None]:
     """Ten senders with customers of their own; each sends its next event when it was answered."""
     stop = asyncio.Event()
-    keys = callback_keys(door.product.app_settings)
+    keys = current_keys(door.product.app_settings)
 
     async def sender(http: aiohttp.ClientSession, name: int) -> None:
         number = 0

@@ -19,9 +19,9 @@ from sqlmodel import select
 from bank.metrics import EVENTS
 from bank.settings import Settings, WeComApp
 from bot import held, retention
-from bot.app import callback_keys, make_app, open_parts
+from bot.app import make_app, open_parts
 from bot.inbox import text_of
-from bot.keys import accepted_keys, last_used
+from bot.keys import accepted_keys, current_keys, last_used
 from bot.models import InboundEvent, InboundState
 from bot.webhook import LARGEST
 from tests.builders import MONDAY
@@ -54,7 +54,7 @@ class Door:
 
     def __init__(self, product: "Bank") -> None:
         self.product = product
-        self.keys = callback_keys(product.app_settings)
+        self.keys = current_keys(product.app_settings)
 
     def sealed(self, plain: str, at: datetime | None = None, nonce: str = "n") -> Sealed:
         moment = at or self.product.clock()

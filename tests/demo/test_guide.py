@@ -1,0 +1,46 @@
+"""The first page of the demo: its numbers are counted, and what it links to opens."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+from yarl import URL
+
+from bank.settings import Settings
+from bot.app import make_app, open_parts
+from bot.demo.bank import SEED, load
+from bot.demo.run import demo_settings
+from tests.demo.looking import MIDNIGHT, TODAY, reading
+
+MORNING = MIDNIGHT + timedelta(hours=9)
+
+
+@pytest.fixture
+async def page(settings: Settings) -> AsyncIterator[str]:
+    """The guide of a bank loaded a moment ago."""
+    joined = demo_settings(settings, 1)
+    async with reading(settings.database_url) as opened:
+        await load(opened, TODAY, SEED, joined)
+        await opened.commit()
+    async with open_parts(joined, now=lambda: MORNING) as parts:
+        server = TestServer(make_app(joined, parts))
+        await server.start_server()
+        async with aiohttp.ClientSession() as http, http.get(server.make_url("/guide")) as answer:
+            assert answer.status == 200
+            yield await answer.text()
+        await server.close()
+
+
+async def test_the_first_sentence_counts_what_is_there(page: str) -> None:
+    counted = "3 家支行、12 位客户经理、400 位客户、10 个客户群、152 份素材"
+    assert counted in page
+
+
+async def test_nine_steps_lead_to_codes_groups_and_faults(page: str) -> None:
+    assert re.findall(r"<strong>(\d)　", page) == [str(number) for number in range(1, 10)]
+    links = [URL(link.replace("&amp;", "&")) for link in re.findall(r'href="([^"]+)"', page)]
+    leads_to = {link.query.get("next", link.path) for link in links}
+    assert {"/channels", "/sops", "/groups", "/system/repairs", "/simulator/faults"} <= leads_to
