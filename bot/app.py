@@ -26,39 +26,25 @@ from bank.bells import BELLS, Bells
 from bank.database import Sessions, open_engine, open_sessions, utc_now
 from bank.sealing import Seal, open_seal
 from bank.settings import Settings
-from bot import (
-    channel_form,
-    channel_pages,
-    contact_ways,
-    customer_chat,
-    health,
-    inbound_pages,
-    inbox,
-    platform_pages,
-    repair,
-    repair_pages,
-    robot,
-    service_accounts,
-    service_pages,
-    service_rows,
-    sidebar,
-    sidebar_actions,
-    system,
-    webhook,
-    welcome_pages,
-    workbench,
-)
+from bot import health, platform_pages, robot, system, workbench
+from bot.chat import customer_chat, sidebar, sidebar_actions
 from bot.demo import guide
-from bot.dispatch import DISPATCHER, Dispatcher
 from bot.grants import SharedGrants
-from bot.inbox import INBOX, Inbox
+from bot.inbound import inbox, repair, repair_pages, webhook
+from bot.inbound import pages as inbound_pages
+from bot.inbound.dispatch import DISPATCHER, Dispatcher
+from bot.inbound.inbox import INBOX, Inbox
+from bot.inbound.keys import KEYS, USED, PairsInUse, accepted_keys
+from bot.inbound.rejections import REJECTIONS, Rejections
+from bot.inbound.shedding import LOAD, Load, shedding, straight_in, watched
+from bot.inbound.spool import Spool
 from bot.intents import WrittenIntents
-from bot.keys import KEYS, USED, PairsInUse, accepted_keys
-from bot.rejections import REJECTIONS, Rejections
-from bot.shedding import LOAD, Load, shedding, straight_in, watched
-from bot.spool import Spool
-from bot.way_maker import WayMaker
-from bot.welcome import Greeter
+from bot.service import accounts as service_accounts
+from bot.service import pages as service_pages
+from bot.service import rows as service_rows
+from bot.welcoming import channel_form, channel_pages, contact_ways, welcome_pages
+from bot.welcoming.way_maker import WayMaker
+from bot.welcoming.welcome import Greeter
 from content.files import FILES, FileStore, LocalFileStore
 from desk.keys import NOW, SESSIONS, SETTINGS, WECOM
 from desk.render import set_up

@@ -11,8 +11,9 @@ from bank import audit
 from bank import staff as people
 from bank.calendar import local_day
 from bank.database import Sessions
-from bot import member_cards, service_handover
+from bot import member_cards
 from bot.models import CardKind, MemberCard
+from bot.service import handover as service_handover
 from scheduler import reminders
 from wecom.client import WeComClient
 from wecom.errors import WeComError

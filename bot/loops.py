@@ -10,21 +10,14 @@ import structlog
 
 from bank.bells import rung
 from bank.settings import Settings
-from bot import (
-    contact_ways,
-    customer_chat,
-    held,
-    inbox,
-    intents,
-    rejections,
-    repair,
-    retention,
-    service_chat,
-    service_rows,
-    welcome_rows,
-)
+from bot import intents
 from bot.app import Parts
-from bot.service_answers import Assistant
+from bot.chat import customer_chat
+from bot.inbound import held, inbox, rejections, repair, retention
+from bot.service import chat as service_chat
+from bot.service import rows as service_rows
+from bot.service.answers import Assistant
+from bot.welcoming import contact_ways, welcome_rows
 from knowledge import indexing
 from scheduler.clock import Clockwork
 

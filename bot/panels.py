@@ -11,7 +11,7 @@ from sqlmodel.sql.expression import Select
 from bank.calendar import local_day
 from bank.models import AuditEntry, Role, Staff
 from bot import system
-from bot.inbound_words import result_label
+from bot.inbound.words import result_label
 from bot.models import InboundEvent, InboundState
 from content import shelf
 from content.review import REVIEWERS

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 
 from bank import audit
 from bank.models import Role
-from bot import rejections
+from bot.inbound import rejections
 from bot.models import CallbackRejection, IntentState, PlatformIntent
 from desk.keys import WECOM
 from desk.permissions import allow

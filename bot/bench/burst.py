@@ -24,15 +24,15 @@ from aiohttp import web
 from bank.database import utc_now
 from bank.sealing import Seal, open_seal
 from bank.settings import Settings
-from bot import relations
-from bot.arrivals import CONTEXT
 from bot.bench import mix
 from bot.bench.callbacks import a_process
 from bot.bench.idle import free_port
 from bot.bench.load import GO, HOST
 from bot.bench.machine import cores, percentile, quiet, stay_on
 from bot.demo.run import CORP, demo_settings
-from bot.keys import accepted_keys
+from bot.inbound import relations
+from bot.inbound.arrivals import CONTEXT
+from bot.inbound.keys import accepted_keys
 from bot.serve import serving
 from migrations import migrate
 from wecom.callback import seal

@@ -20,12 +20,12 @@ from aiohttp.typedefs import Handler
 from bank.sealing import open_seal
 from bank.settings import Settings
 from bot.app import make_app, open_parts
-from bot.arrivals import Arrival, store
 from bot.bench.load import HOST
 from bot.bench.machine import quiet, stay_on
-from bot.inbox import Inbox
-from bot.keys import current_keys
-from bot.spool import Spool
+from bot.inbound.arrivals import Arrival, store
+from bot.inbound.inbox import Inbox
+from bot.inbound.keys import current_keys
+from bot.inbound.spool import Spool
 from wecom.callback import open_envelope
 from wecom.events import parse
 

@@ -18,7 +18,7 @@ import uvloop
 from bank.database import utc_now
 from bank.settings import Settings
 from bot.bench.machine import stay_on
-from bot.keys import current_keys
+from bot.inbound.keys import current_keys
 from wecom.callback import CallbackKeys, seal
 
 HOST = "127.0.0.1"

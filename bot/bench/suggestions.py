@@ -15,12 +15,13 @@ from sqlmodel import col, select
 
 from bank.database import Sessions, ring, utc_now
 from bank.settings import Settings
-from bot import conversations, loops
+from bot import loops
 from bot.app import Parts, open_parts
 from bot.bench import shelf
 from bot.bench.machine import percentile
-from bot.conversations import Line
-from bot.customer_chat import QUESTION_BELL
+from bot.chat import conversations
+from bot.chat.conversations import Line
+from bot.chat.customer_chat import QUESTION_BELL
 from bot.models import Message, Speaker
 from knowledge import suggestions
 from knowledge.indexing import LibraryIndex

@@ -13,13 +13,13 @@ from time import perf_counter, process_time
 
 from sqlmodel import select
 
-from bot import contact_ways
 from bot.chaos import nights
 from bot.chaos.found import Found, share_of
 from bot.chaos.ground import Clock, Ground
 from bot.chaos.script import Script
 from bot.chaos.town import Town, a_town
 from bot.models import ContactWay, WayState
+from bot.welcoming import contact_ways
 
 DAYS, CHAPTER = 1_000, 20
 MOMENTS = 6

@@ -14,7 +14,7 @@ from bot.chaos.found import Found, share_of
 from bot.chaos.ground import Clock, Ground, counted
 from bot.chaos.town import Town, a_town
 from bot.chaos.wire import event, letter, posted, sealed_with, send_all
-from bot.keys import current_keys
+from bot.inbound.keys import current_keys
 from wecom.callback import CallbackKeys, CallbackRejected, open_envelope, seal
 
 FORGED, REPLAYED, BOMBS, MISMATCHES = 10_000, 200, 40, 40

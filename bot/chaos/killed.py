@@ -19,7 +19,7 @@ from bot.chaos.found import Found, hushed, share_of
 from bot.chaos.ground import HOST, Ground, counted, words
 from bot.chaos.town import Town, a_town
 from bot.chaos.wire import Sender, event, letter, paced
-from bot.dispatch import LEASE
+from bot.inbound.dispatch import LEASE
 from bot.serve import run, serving, until_stopped
 from wecom.simulator import Contact, FollowRelation
 

@@ -18,7 +18,7 @@ from bot.chaos.ground import HOST, Ground, bank_at, counted, words
 from bot.chaos.killed import OPEN, PER_SECOND
 from bot.chaos.town import settled
 from bot.chaos.wire import Sender, event, letter, paced
-from bot.dispatch import LEASE
+from bot.inbound.dispatch import LEASE
 from bot.serve import serving
 from migrations import migrate
 

@@ -11,7 +11,7 @@ from bot.chaos.found import Found, share_of
 from bot.chaos.ground import Clock, Ground, counted
 from bot.chaos.town import Town, a_town
 from bot.chaos.wire import event, letter, posted, send_all
-from bot.keys import current_keys
+from bot.inbound.keys import current_keys
 from wecom.callback import CallbackRejected, open_envelope, seal, seal_bytes
 from wecom.events import UnreadableEvent, parse
 

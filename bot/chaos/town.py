@@ -16,11 +16,12 @@ from yarl import URL
 
 from bank.database import Sessions
 from bank.settings import Settings
-from bot import loops, repair
+from bot import loops
 from bot.app import Pace, Parts, make_app, open_parts
 from bot.chaos import people
 from bot.chaos.ground import CORP, HOST, Clock
 from bot.chaos.people import People
+from bot.inbound import repair
 from scheduler import clock as ticks
 from wecom.errors import WeComError
 from wecom.simulator import Member, World, make_simulator

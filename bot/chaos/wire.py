@@ -10,7 +10,7 @@ from time import perf_counter
 
 from bank.settings import Settings
 from bot.chaos.ground import HOST
-from bot.keys import current_keys
+from bot.inbound.keys import current_keys
 from wecom.callback import CallbackKeys, seal
 
 PATIENCE = 5.0

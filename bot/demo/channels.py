@@ -13,7 +13,7 @@ from bot.demo.library import Shelf, line
 from bot.demo.people import Client, People
 from bot.demo.rows import Rows, fact, ident, row
 from bot.models import ContactWay, WayState, Welcome, WelcomeChoice, WelcomeState
-from bot.welcome_outcomes import LATE
+from bot.welcoming.welcome_outcomes import LATE
 from customers.models import Follow
 
 BANKS_WELCOME = "WEL-001"

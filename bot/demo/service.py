@@ -10,12 +10,12 @@ from sqlmodel import col, select
 
 from bank.calendar import at_local
 from bank.models import Role, Staff
-from bot import service_rows
-from bot import service_words as words
 from bot.demo.library import Shelf, line
 from bot.demo.people import Client, People
 from bot.demo.rows import Rows, ident, row
 from bot.models import ServiceAccount, ServiceMessage, ServiceSession, ServiceSpeaker
+from bot.service import rows as service_rows
+from bot.service import words
 from wecom.service_messages import ServiceState
 from wecom.simulator import service_state as platform
 

@@ -9,7 +9,7 @@ from sqlmodel import col, func, select
 
 from bank.calendar import local_day
 from bank.models import ROLE_LABELS, Branch, Role, Staff
-from bot.customer_chat import ARCHIVE
+from bot.chat.customer_chat import ARCHIVE
 from bot.demo.group_world import Rooms, said, seeded_groups
 from bot.demo.service import seeded_service
 from bot.models import ContactWay, Cursor, Speaker, WayState

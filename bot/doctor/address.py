@@ -10,7 +10,7 @@ import aiohttp
 
 from bank.settings import Settings
 from bot.doctor.findings import Finding, Words, ill, well
-from bot.keys import accepted_keys
+from bot.inbound.keys import accepted_keys
 from wecom.callback import CallbackKeys, seal_echo
 
 PATH = "/wecom/callback"

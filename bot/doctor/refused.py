@@ -6,8 +6,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bank.database import open_engine, open_sessions
 from bank.settings import Settings
-from bot import rejections
 from bot.doctor.findings import Finding, Words, ill, well, worth_knowing
+from bot.inbound import rejections
 from bot.models import CallbackRejection
 from wecom.callback import Reason
 

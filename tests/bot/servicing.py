@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
 from bank.settings import Settings
-from bot import service_chat
 from bot.models import MemberCard, ServiceAccount, ServiceMessage, ServiceSession
-from bot.service_answers import Assistant
+from bot.service import chat as service_chat
+from bot.service.answers import Assistant
 from content.models import Version
 from tests.builders import an_approved_material
 from tests.conftest import Clock

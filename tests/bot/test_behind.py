@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.settings import Settings
-from bot.behind import ALREADY_SEEN
+from bot.inbound.behind import ALREADY_SEEN
 from bot.models import InboundEvent, InboundState
 from customers.models import Follow, FollowState, GroupMember
 from tests.conftest import Clock

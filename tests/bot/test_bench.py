@@ -7,7 +7,7 @@ from rich.console import Console
 from bot.bench import burst, callbacks, shelf, suggestions, tables
 from bot.bench.machine import bank_at, machine, percentile, postgresql_version
 from bot.bench.processes import memory_of
-from bot.inbox import AT_ONCE
+from bot.inbound.inbox import AT_ONCE
 
 
 def test_the_machine_is_named_with_its_database(database: str) -> None:

@@ -10,8 +10,8 @@ from sqlmodel import select
 
 from bank.models import Branch, Role, Staff
 from bank.settings import Settings
-from bot import contact_ways, welcome_text
 from bot.models import ContactWay, WayState, Welcome, WelcomeState
+from bot.welcoming import contact_ways, welcome_text
 from content.models import Kind, Version
 from customers.models import Follow
 from tests.builders import a_branch, a_customer, a_staff, an_approved_material

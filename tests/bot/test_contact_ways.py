@@ -10,10 +10,11 @@ from sqlmodel import select
 
 from bank.models import AuditEntry, Role, Staff
 from bank.settings import Settings
-from bot import contact_ways, intents, welcome_text
-from bot.contact_ways import NotMade
+from bot import intents
 from bot.models import ContactWay, IntentState, PlatformIntent, WayState
-from bot.way_maker import LATER, LOOKED_UP, NOT_ENABLED, TOO_OFTEN, WayMaker
+from bot.welcoming import contact_ways, welcome_text
+from bot.welcoming.contact_ways import NotMade
+from bot.welcoming.way_maker import LATER, LOOKED_UP, NOT_ENABLED, TOO_OFTEN, WayMaker
 from content.models import Kind
 from customers.models import Customer, Follow
 from tests.builders import a_staff, an_approved_material

@@ -19,10 +19,10 @@ from attribution.models import Touchpoint
 from bank.models import Role, Staff
 from bank.settings import Settings
 from bot.app import open_parts
-from bot.behind import ALREADY_SEEN
-from bot.customer_chat import pull_archive
-from bot.dispatch import Dispatcher
-from bot.inbox import text_of
+from bot.chat.customer_chat import pull_archive
+from bot.inbound.behind import ALREADY_SEEN
+from bot.inbound.dispatch import Dispatcher
+from bot.inbound.inbox import text_of
 from bot.models import InboundEvent, InboundState, Message
 from customers.models import Customer, Follow, FollowState
 from knowledge.models import Suggestion, SuggestionState

@@ -13,7 +13,7 @@ from bank.models import Role
 from bank.settings import Settings, WeComApp
 from bot.demo.run import demo_settings
 from bot.doctor import Finding, Health, address, examine, inside, platform
-from bot.keys import accepted_keys
+from bot.inbound.keys import accepted_keys
 from bot.loops import note_callbacks
 from tests.builders import MONDAY, a_staff
 from tests.conftest import Clock

@@ -17,7 +17,7 @@ from sqlmodel import select
 from attribution.models import Touchpoint
 from bank.models import Role, Staff
 from bank.settings import Settings
-from bot.effects import ROUTES, Later, Work, handle, outcome_label
+from bot.inbound.effects import ROUTES, Later, Work, handle, outcome_label
 from bot.models import InboundEvent, InboundState
 from customers.models import Customer, CustomerTag, Follow, FollowState
 from scheduler.models import Enrolment, EnrolmentState

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
 from bank.models import AuditEntry, Role
-from bot.inbound_pages import ON_A_PAGE
+from bot.inbound.pages import ON_A_PAGE
 from bot.models import InboundEvent, InboundState
 from tests.builders import MONDAY, a_staff
 from tests.conftest import Product, Visitor

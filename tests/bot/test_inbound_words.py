@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from bot import customer_chat, effects, relations
-from bot.inbound_words import FAMILIES, KINDS, kind_label
+from bot.chat import customer_chat
+from bot.inbound import effects, relations
+from bot.inbound.words import FAMILIES, KINDS, kind_label
 from wecom import events
 from wecom.event_kinds import ContactChange, GroupChange, TagChange
 from wecom.member_events import MESSAGES

@@ -13,10 +13,10 @@ from sqlmodel import select
 
 from bank.database import Sessions
 from bank.sealing import Seal
-from bot import inbox as doors
-from bot.inbox import AT_ONCE, PATIENCE_SECONDS, Inbox, NotKept, TextGone, text_of
+from bot.inbound import inbox as doors
+from bot.inbound.inbox import AT_ONCE, PATIENCE_SECONDS, Inbox, NotKept, TextGone, text_of
+from bot.inbound.spool import Spool
 from bot.models import InboundEvent, InboundState
-from bot.spool import Spool
 from tests.builders import MONDAY
 
 SEAL = Seal([bytes(range(32))])

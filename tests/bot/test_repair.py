@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.models import Role, Staff
 from bank.settings import Settings
-from bot import repair
+from bot.inbound import repair
+from bot.inbound.repair import Kind
 from bot.models import Repair
-from bot.repair import Kind
 from customers.models import Customer, CustomerGroup, CustomerTag, Follow, FollowState
 from scheduler.models import Enrolment, EnrolmentState
 from tests.builders import a_staff

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.settings import Settings
-from bot import service_words as words
 from bot.models import ServiceMessage, ServiceSpeaker
+from bot.service import words
 from content.models import State, Version
 from tests.bot.servicing import Counter, a_counter, a_kf_material
 from tests.builders import a_product, an_approved_material

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.settings import Settings
-from bot import service_chat
-from bot import service_words as words
 from bot.models import ServiceAccount, ServiceSpeaker
+from bot.service import chat as service_chat
+from bot.service import words
 from tests.bot.servicing import DESK, Counter, a_counter
 from tests.conftest import Clock
 

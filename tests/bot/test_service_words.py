@@ -4,7 +4,7 @@ from time import perf_counter
 
 import pytest
 
-from bot import service_words as words
+from bot.service import words
 from compliance.guard import checked
 from compliance.verdict import Role
 

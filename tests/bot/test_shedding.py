@@ -18,9 +18,9 @@ from bank.database import open_engine, open_sessions
 from bank.embedded import EmbeddedPostgres
 from bank.models import Role
 from bank.settings import Settings
-from bot.keys import current_keys
+from bot.inbound.keys import current_keys
+from bot.inbound.shedding import LOAD, PAGES_AT_ONCE, SAY, SAY_UNDONE, Load
 from bot.models import InboundEvent
-from bot.shedding import LOAD, PAGES_AT_ONCE, SAY, SAY_UNDONE, Load
 from migrations import migrate
 from tests.bot.test_webhook import Bank, Door, a_bank, xml
 from tests.builders import a_staff

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.spool import HEAD, Spool, SpoolUnavailable
+from bot.inbound.spool import HEAD, Spool, SpoolUnavailable
 
 
 def everything(spool: Spool) -> list[bytes]:

@@ -18,12 +18,12 @@ from sqlmodel import select
 
 from bank.metrics import EVENTS
 from bank.settings import Settings, WeComApp
-from bot import held, retention
 from bot.app import make_app, open_parts
-from bot.inbox import text_of
-from bot.keys import accepted_keys, current_keys, last_used
+from bot.inbound import held, retention
+from bot.inbound.inbox import text_of
+from bot.inbound.keys import accepted_keys, current_keys, last_used
+from bot.inbound.webhook import LARGEST
 from bot.models import InboundEvent, InboundState
-from bot.webhook import LARGEST
 from tests.builders import MONDAY
 from tests.conftest import Clock, Product
 from tests.town import Town, a_town

@@ -15,10 +15,11 @@ from sqlmodel import col, func, select
 from attribution.models import Touchpoint
 from bank.models import Role
 from bank.settings import Settings
-from bot import inbox, welcome_rows, welcome_text
+from bot.inbound import inbox
 from bot.models import InboundEvent, InboundState, Welcome, WelcomeState
-from bot.welcome import LEASE, Greeter
-from bot.welcome_outcomes import LATE
+from bot.welcoming import welcome_rows, welcome_text
+from bot.welcoming.welcome import LEASE, Greeter
+from bot.welcoming.welcome_outcomes import LATE
 from content.models import Kind, Material, State, Version
 from tests.builders import a_product, a_staff, an_approved_material
 from tests.conftest import Clock

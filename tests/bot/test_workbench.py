@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bank import audit
 from bank.models import Role
 from bot import audit_words
-from bot.effects import outcome_label
+from bot.inbound.effects import outcome_label
 from tests.builders import MONDAY, a_branch, a_staff, an_approved_material
 from tests.conftest import Product, Visitor
 

@@ -9,11 +9,11 @@ from aiohttp.test_utils import TestServer, unused_port
 from sqlmodel import col, select, update
 
 from bank.settings import Settings
-from bot import repair
 from bot.app import Parts, open_parts
 from bot.demo.run import CORP, demo_settings, prepared
+from bot.inbound import repair
+from bot.inbound.repair import Kind
 from bot.models import Repair
-from bot.repair import Kind
 from customers.models import CustomerGroup, GroupMember
 from tests.demo.looking import MIDNIGHT
 from wecom.simulator import make_simulator

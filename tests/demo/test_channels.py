@@ -6,10 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from attribution.models import Touchpoint
 from bank.models import Role, Staff
-from bot import contact_ways, welcome_text
 from bot.demo.world import seeded_world
 from bot.models import ContactWay, WayState, Welcome, WelcomeState
-from bot.welcome_text import Words
+from bot.welcoming import contact_ways, welcome_text
+from bot.welcoming.welcome_text import Words
 from customers.models import Follow
 from tests.demo.looking import MIDNIGHT, by_id, every
 

@@ -8,7 +8,7 @@ from playwright.async_api import Page, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.settings import Settings
-from bot import service_words as words
+from bot.service import words
 from desk.signed import COOKIES
 from tests.bot.servicing import ASKED, DESK, Counter, a_counter
 from tests.browser import DESK as WINDOW

@@ -1,0 +1,1 @@
+"""What is said between customers and RMs, and the sidebar beside it."""

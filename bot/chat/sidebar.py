@@ -1,0 +1,374 @@
+"""The RM's sidebar beside a chat: what to say, approved material, the customer, today's tasks."""
+
+import asyncio
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
+from yarl import URL
+
+from attribution import touchpoints
+from attribution.models import Touchpoint
+from bank.bells import BELLS
+from bank.models import Role
+from bot.chat import conversations
+from bot.models import Message
+from content import library, products
+from customers import book
+from customers.models import Customer, CustomerTag, Follow, Holding
+from customers.tags import tags_of
+from desk.keys import SESSIONS, SETTINGS, WECOM
+from desk.permissions import allow, streaming
+from desk.render import fragment, page, see_other
+from desk.signed import now_of, session_of, signed
+from knowledge import indexing, suggestions
+from knowledge.indexing import LIBRARY_INDEX
+from knowledge.models import Suggestion, SuggestionState
+from scheduler import touches
+from wecom.channels import Channel
+from wecom.errors import WeComError
+from wecom.jssdk import AgentConfig, agent_config
+
+routes = web.RouteTableDef()
+
+SIDEBAR = allow(Role.RM, place="sidebar")
+APIS = ("getContext", "getCurExternalContact", "sendChatMessage")
+LISTED = 30
+FOUND = 10
+HEARTBEAT_SECONDS = 20.0
+STILL_EDITING = timedelta(minutes=30)
+NUDGE = b"event: suggestion\ndata: look\n\n"
+TABS = (
+    ("suggest", "推荐"),
+    ("scripts", "话术"),
+    ("materials", "素材"),
+    ("profile", "画像"),
+    ("tasks", "任务"),
+)
+SCRIPTS = ("script", "faq")
+REJECT_REASONS = ("答非所问", "语气不合适", "内容过时", "客户情况不符", "其他")
+
+
+@dataclass(frozen=True)
+class SidebarPage:
+    """`/sidebar`: the frame; its script asks WeCom who the customer is, then loads the rest."""
+
+    agent_config: str  # JSON for wx.agentConfig; empty where WeCom gave no ticket
+    jssdk_url: str  # the platform's bridge
+
+
+@dataclass(frozen=True)
+class Chat:
+    """The head of every tab: whom the chat is with."""
+
+    customer: Customer
+    follow: Follow | None
+    facts: book.CustomerFacts
+    tab: str
+    tabs: tuple[tuple[str, str], ...] = TABS
+
+
+@dataclass(frozen=True)
+class SuggestTab:
+    """`推荐`: the newest suggestions, each with its sources and what stands against it."""
+
+    chat: Chat
+    suggestions: list[Suggestion]
+    last_question: Message | None
+    marketing_left: int  # marketing touches this customer may still get this month
+    usable: dict[UUID, library.LibraryDocument]  # suggestion that may be sent now → its material
+    reject_reasons: tuple[str, ...] = REJECT_REASONS
+
+
+@dataclass(frozen=True)
+class MaterialTab:
+    """`话术` and `素材`: approved material this customer may see, searched by the same index."""
+
+    chat: Chat
+    query: str
+    documents: list[library.LibraryDocument]
+
+
+@dataclass(frozen=True)
+class ProfileTab:
+    """`画像`: facts, tags, holdings and what happened."""
+
+    chat: Chat
+    tags: list[CustomerTag]
+    holdings: list[Holding]
+    products: dict[str, str]  # product code → name
+    trail: list[Touchpoint]
+
+
+@dataclass(frozen=True)
+class TasksTab:
+    """`任务`: SOP touches of this customer that wait for the RM, and those that come."""
+
+    chat: Chat
+    waiting: list[touches.TouchLine]
+    coming: list[touches.TouchLine]
+
+
+@dataclass(frozen=True)
+class Nobody:
+    """Shown instead of a customer: why, and what to do."""
+
+    title: str
+    hint: str
+    tabs: tuple[tuple[str, str], ...] = field(default=())
+
+
+@routes.get("/sidebar")
+@SIDEBAR
+async def frame(request: web.Request) -> web.Response:
+    """The page WeCom opens; signed for its own address so that the bridge lets it in."""
+    settings = request.app[SETTINGS]
+    # All RMs of the simulator share one browser: whoever opened the chat signs in.
+    if (
+        settings.demo
+        and request.query.get("demo", signed(request).userid) != signed(request).userid
+    ):
+        return see_other(str(URL("/sidebar/signin").with_query(next=request.path_qs)))
+    address = str(URL(settings.public_url).join(URL(request.path_qs)))
+    try:
+        config = await _config(request, address)
+    except WeComError:
+        config = ""
+    return page(request, "sidebar/frame.html", SidebarPage(config, settings.wecom_jssdk_url))
+
+
+async def _config(request: web.Request, address: str) -> str:
+    settings = request.app[SETTINGS]
+    made: AgentConfig = agent_config(
+        corp_id=settings.wecom_corp_id,
+        agent_id=settings.wecom_agent_id,
+        ticket=await request.app[WECOM].tickets.agent(),
+        nonce=secrets.token_hex(8),
+        timestamp=int(now_of(request).timestamp()),
+        url=address,
+        apis=APIS,
+    )
+    return made.json()
+
+
+async def chat_of(request: web.Request, tab: str = "suggest") -> Chat | None:
+    """The chat named in the address, if its customer is this RM's own, whatever else they see."""
+    session, now = session_of(request), now_of(request)
+    customer = await book.find_contact(session, signed(request), request.match_info["contact"])
+    if customer is None:
+        return None
+    follow = await book.active_follow(session, signed(request).id, customer.id)
+    if follow is None:
+        return None
+    return Chat(customer, follow, await book.facts_of(session, customer, now), tab)
+
+
+def not_yours(request: web.Request) -> web.Response:
+    """No customer of this RM: said in words, never a blank page."""
+    nobody = Nobody(
+        "这位联系人不在您的客户名单中",
+        "可能还没有同步，或已移交给其他客户经理。请稍后重新打开，或联系管理员核对客户归属。",
+    )
+    return fragment(request, "sidebar/_nobody.html", nobody)
+
+
+@routes.get("/sidebar/{contact}/suggest")
+@SIDEBAR
+async def suggest_tab(request: web.Request) -> web.Response:
+    """What to say now."""
+    chat = await chat_of(request)
+    if chat is None:
+        return not_yours(request)
+    return fragment(request, "sidebar/_chat.html", await suggest_context(request, chat))
+
+
+@routes.get("/sidebar/{contact}/suggestions")
+@SIDEBAR
+async def suggestion_list(request: web.Request) -> web.Response:
+    """Only the cards, for the live refresh."""
+    chat = await chat_of(request)
+    if chat is None:
+        return not_yours(request)
+    return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))
+
+
+async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
+    """The newest suggestions of a chat and the question they answer."""
+    session, now, who = session_of(request), now_of(request), signed(request)
+    newest = await suggestions.open_for(session, who.id, chat.customer.id)
+    lines = await conversations.latest(session, who.id, chat.customer.id, 10)
+    asked = [line for line in lines if line.speaker == "customer"]
+    left = await touches.marketing_left(session, chat.customer.id, request.app[SETTINGS], now)
+    shown = _worth_showing(newest)
+    usable = await _usable(session, shown, chat, now)
+    return SuggestTab(chat, shown, asked[-1] if asked else None, left, usable)
+
+
+async def _usable(
+    session: AsyncSession, shown: list[Suggestion], chat: Chat, now: datetime
+) -> dict[UUID, library.LibraryDocument]:
+    """The suggestions all of whose sources this customer may get now, each with its first one."""
+    offered = [s for s in shown if s.state is SuggestionState.OFFERED]
+    live = await library.only_live(
+        session,
+        {version for s in offered for version in suggestions.cited_versions(s)},
+        now=now,
+        channel=Channel.SINGLE_CHAT.value,
+        branch_id=chat.facts.branch_id,
+        risk_ceiling=chat.facts.risk_ceiling,
+    )
+    documents = {d.version_id: d for d in await library.documents(session, live)}
+    return {
+        s.id: documents[s.version_id]
+        for s in offered
+        if s.version_id is not None and suggestions.cited_versions(s) <= live
+    }
+
+
+def _worth_showing(newest: list[Suggestion]) -> list[Suggestion]:
+    """All answers to the last question, what was sent, and what an RM may still be editing."""
+    if not newest:
+        return []
+    last, done = newest[0], (SuggestionState.SENT, SuggestionState.EDITED)
+    waiting = [s for s in newest if s.state is SuggestionState.OFFERED]
+    earlier = [s for s in waiting if s.question_key != last.question_key]
+    kept = [s.id for s in earlier if last.created_at - s.created_at < STILL_EDITING][:2]
+    return [
+        s for s in newest if s.question_key == last.question_key or s.state in done or s.id in kept
+    ]
+
+
+@routes.get("/sidebar/{contact}/scripts")
+@SIDEBAR
+async def scripts_tab(request: web.Request) -> web.Response:
+    """Approved scripts and answers."""
+    return await _material_tab(request, "scripts")
+
+
+@routes.get("/sidebar/{contact}/materials")
+@SIDEBAR
+async def materials_tab(request: web.Request) -> web.Response:
+    """Approved notes and education."""
+    return await _material_tab(request, "materials")
+
+
+async def _material_tab(request: web.Request, tab: str) -> web.Response:
+    chat = await chat_of(request, tab)
+    if chat is None:
+        return not_yours(request)
+    query = request.query.get("q", "").strip()
+    documents = await _documents(request, chat, query)
+    wanted = [d for d in documents if (str(d.kind) in SCRIPTS) == (tab == "scripts")]
+    context = MaterialTab(chat, query, wanted[: FOUND if query else LISTED])
+    return fragment(request, "sidebar/_chat.html", context)
+
+
+async def _documents(request: web.Request, chat: Chat, query: str) -> list[library.LibraryDocument]:
+    session, now = session_of(request), now_of(request)
+    if query:
+        index = request.app[LIBRARY_INDEX]
+        return await suggestions.find(
+            session, query, chat.facts, Channel.SINGLE_CHAT, index, now, 2 * LISTED
+        )
+    return await library.live_documents(
+        session,
+        now,
+        channel=Channel.SINGLE_CHAT.value,
+        branch_id=chat.facts.branch_id,
+        risk_ceiling=chat.facts.risk_ceiling,
+    )
+
+
+@routes.get("/sidebar/{contact}/profile")
+@SIDEBAR
+async def profile_tab(request: web.Request) -> web.Response:
+    """Who this is."""
+    chat = await chat_of(request, "profile")
+    if chat is None:
+        return not_yours(request)
+    session, customer = session_of(request), chat.customer
+    holdings = await book.holdings_of(session, customer.id)
+    held = await products.by_codes(session, {h.product_code for h in holdings})
+    names = {product.code: product.name for product in held}
+    context = ProfileTab(
+        chat,
+        await tags_of(session, customer.id),
+        holdings,
+        names,
+        await touchpoints.of_customer(session, customer.id, 20),
+    )
+    return fragment(request, "sidebar/_chat.html", context)
+
+
+@routes.get("/sidebar/{contact}/tasks")
+@SIDEBAR
+async def tasks_tab(request: web.Request) -> web.Response:
+    """What waits for the RM with this customer."""
+    chat = await chat_of(request, "tasks")
+    if chat is None:
+        return not_yours(request)
+    session, who = session_of(request), signed(request)
+    lines = await touches.of_chat(session, who.id, chat.customer.id)
+    waiting = [line for line in lines if line.state.value == "handed"]
+    coming = [line for line in lines if line.state.value == "planned"]
+    return fragment(request, "sidebar/_chat.html", TasksTab(chat, waiting, coming))
+
+
+@routes.get("/sidebar/{contact}/stream")
+@streaming
+@SIDEBAR
+async def stream(request: web.Request) -> web.StreamResponse:
+    """Server-sent events: a nudge whenever this chat's suggestions or their material changed.
+
+    It ends with the relation: whoever ends one rings, and every nudge asks whether it still stands.
+    """
+    customer = await _own_customer(request)
+    if customer is None:
+        raise web.HTTPNotFound
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    chat, bells = f"{customer}:{signed(request).id}", request.app[BELLS]
+    with bells.ear(suggestions.BELL) as rung, bells.ear(indexing.BELL) as changed:
+        # What happened before the stream stood was heard by nobody.
+        heard = True
+        with suppress(ConnectionResetError):
+            while True:
+                await response.write(
+                    b"event: suggestion\ndata: look\n\n" if heard else b": here\n\n"
+                )
+                heard = await _heard(chat, rung, changed)
+                if heard and await _own_customer(request) is None:
+                    await response.write(NUDGE)  # The open page looks, and is told whose it is not.
+                    break
+    return response
+
+
+async def _heard(chat: str, rung: asyncio.Queue[str], changed: asyncio.Queue[str]) -> bool:
+    """Whether this chat or the library was rung; quiet for a heartbeat is False."""
+    ears = (asyncio.create_task(_mine(chat, rung)), asyncio.create_task(changed.get()))
+    try:
+        done, _ = await asyncio.wait(
+            ears, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        for ear in ears:
+            ear.cancel()
+    return bool(done)
+
+
+async def _mine(chat: str, rung: asyncio.Queue[str]) -> None:
+    while await rung.get() not in (chat, "*"):
+        pass
+
+
+async def _own_customer(request: web.Request) -> UUID | None:
+    async with request.app[SESSIONS]() as session:
+        who, contact = signed(request), request.match_info["contact"]
+        customer = await book.find_contact(session, who, contact)
+        if customer is None or await book.active_follow(session, who.id, customer.id) is None:
+            return None
+        return customer.id

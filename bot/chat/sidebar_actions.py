@@ -1,0 +1,150 @@
+"""What an RM does in the sidebar: ask, send, edit, reject, ask for another, pick a material."""
+
+from uuid import UUID, uuid4
+
+from aiohttp import web
+from sqlmodel import select
+
+from bot.chat.sidebar import SIDEBAR, Chat, chat_of, not_yours, suggest_context
+from customers import book
+from customers.models import Customer
+from desk.render import fragment
+from desk.signed import now_of, session_of, signed
+from knowledge import replies, suggestions
+from knowledge.indexing import LIBRARY_INDEX
+from knowledge.models import Suggestion
+from knowledge.replies import Cleared
+from knowledge.suggestions import Question, Refused
+from knowledge.writer import WRITER
+
+routes = web.RouteTableDef()
+
+
+@routes.post("/sidebar/{contact}/ask")
+@SIDEBAR
+async def ask(request: web.Request) -> web.Response:
+    """Without an archive the RM types or pastes what the customer asked."""
+    chat = await chat_of(request)
+    if chat is None:
+        return not_yours(request)
+    text = str((await request.post()).get("question", "")).strip()
+    if not text:
+        return _says(["请先输入客户的问题。"])
+    await _suggest(request, Question(f"typed:{uuid4()}", text, signed(request).id), chat)
+    return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))
+
+
+@routes.post("/sidebar/{contact}/pick")
+@SIDEBAR
+async def pick(request: web.Request) -> web.Response:
+    """A material chosen from the lists becomes a reply that can be edited and sent."""
+    chat = await chat_of(request)
+    if chat is None:
+        return not_yours(request)
+    form = await request.post()
+    who, version_id = signed(request).id, _uuid(str(form.get("version", "")))
+    question = Question(f"picked:{uuid4()}", str(form.get("q", "")), who)
+    generation = request.app[LIBRARY_INDEX].hybrid.generation
+    made = await suggestions.pick(
+        session_of(request), version_id, question, chat.facts, now_of(request), generation
+    )
+    if isinstance(made, Refused):
+        return _says(list(made.reasons))
+    return fragment(request, "sidebar/_chat.html", await suggest_context(request, chat))
+
+
+@routes.post("/sidebar/suggestions/{id}/clear")
+@SIDEBAR
+async def clear(request: web.Request) -> web.Response:
+    """The last check before the tap reaches the customer; answers the exact text to send."""
+    suggestion, chat = await _own(request)
+    form = await request.post()
+    text, opened_page = str(form.get("text", "")), str(form.get("page", ""))[:64]
+    outcome = await replies.clear(
+        session_of(request), suggestion, text, chat.facts, now_of(request), opened_page
+    )
+    if isinstance(outcome, Cleared):
+        return web.json_response({"text": outcome.text})
+    # 200 keeps what the check itself changed, such as a withdrawn source.
+    return web.json_response({"refused": list(dict.fromkeys(outcome.reasons))})
+
+
+@routes.post("/sidebar/suggestions/{id}/sent")
+@SIDEBAR
+async def sent(request: web.Request) -> web.Response:
+    """WeCom's bridge says the text is in the chat."""
+    suggestion, chat = await _own(request)
+    await replies.mark_sent(
+        session_of(request), suggestion, by=signed(request).userid, now=now_of(request)
+    )
+    return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))
+
+
+@routes.post("/sidebar/suggestions/{id}/reject")
+@SIDEBAR
+async def reject(request: web.Request) -> web.Response:
+    """It does not fit, and why."""
+    suggestion, chat = await _own(request)
+    reason = str((await request.post()).get("reason", ""))
+    refused = await replies.reject(
+        session_of(request), suggestion, reason, by=signed(request).userid, now=now_of(request)
+    )
+    if refused is not None:
+        return _says(list(refused.reasons))
+    return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))
+
+
+@routes.post("/sidebar/suggestions/{id}/another")
+@SIDEBAR
+async def another(request: web.Request) -> web.Response:
+    """换一条: the same question from other material."""
+    suggestion, chat = await _own(request)
+    question = await suggestions.next_variant(session_of(request), suggestion)
+    await _suggest(request, question, chat)
+    return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))
+
+
+async def _suggest(request: web.Request, question: Question, chat: Chat) -> None:
+    await suggestions.suggest(
+        session_of(request),
+        question,
+        chat.facts,
+        index=request.app[LIBRARY_INDEX],
+        writer=request.app[WRITER],
+        now=now_of(request),
+    )
+
+
+async def _own(request: web.Request) -> tuple[Suggestion, Chat]:
+    """The suggestion, if it was made for this RM and the customer is still theirs; else 404."""
+    session, who, now = session_of(request), signed(request), now_of(request)
+    wanted = _uuid(request.match_info["id"])
+    query = select(Suggestion).where(Suggestion.id == wanted, Suggestion.staff_id == who.id)
+    suggestion = (await session.execute(query.with_for_update())).scalar_one_or_none()
+    customer = await _customer(request, suggestion)
+    if suggestion is None or customer is None:
+        raise web.HTTPNotFound
+    follow = await book.active_follow(session, who.id, customer.id)
+    if follow is None:
+        raise web.HTTPNotFound
+    return suggestion, Chat(
+        customer, follow, await book.facts_of(session, customer, now), "suggest"
+    )
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise web.HTTPNotFound from None
+
+
+async def _customer(request: web.Request, suggestion: Suggestion | None) -> Customer | None:
+    if suggestion is None:
+        return None
+    return await book.find(session_of(request), signed(request), suggestion.customer_id)
+
+
+def _says(reasons: list[str]) -> web.Response:
+    """A refusal in words, for the toast; 422 rolls back and htmx shows it."""
+    return web.Response(status=422, text="\n".join(reasons))

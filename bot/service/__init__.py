@@ -1,0 +1,1 @@
+"""微信客服: the one channel that may answer without a person."""

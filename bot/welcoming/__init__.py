@@ -1,0 +1,1 @@
+"""How customers come: a code for each RM and channel, and the one welcome."""
