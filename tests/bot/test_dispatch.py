@@ -34,6 +34,7 @@ from wecom.archive import ArchiveClient
 
 ASKED = "我赎回的钱几天能到账啊"
 STRANGER = "wmSTRANGER00000000000000000001"
+GONE = "not handled: nobody of ours serves this contact any more"
 
 
 @pytest.fixture
@@ -158,11 +159,22 @@ async def test_a_customer_whose_callback_was_lost_is_fetched_and_answered(town: 
     assert suggestion.customer_id == fetched.id
 
 
-async def test_a_contact_unknown_at_wecom_is_quarantined_and_stops_nobody(
+async def test_a_stranger_who_is_gone_again_is_no_failure(town: Town) -> None:
+    await a_stranger(town)
+    gone = {"path": "externalcontact/get", "times": 3, "answer": 84061}
+    await town.control("faults", api=[gone])
+    await stranger_writes(town, ASKED)
+    await town.works()
+    events = await town.all(InboundEvent)
+    assert {e.state for e in events} == {InboundState.DONE}
+    assert GONE in [e.outcome for e in events]
+
+
+async def test_a_contact_wecom_does_not_show_is_quarantined_and_stops_nobody(
     town: Town, session: AsyncSession
 ) -> None:
     await a_stranger(town)
-    refusing = {"path": "externalcontact/get", "times": 3, "answer": 84061}
+    refusing = {"path": "externalcontact/get", "times": 3, "answer": 48002}
     await town.control("faults", api=[refusing])
     await stranger_writes(town, "我是谁，赎回几天到账")
     await town.writes(ASKED)
@@ -172,7 +184,7 @@ async def test_a_contact_unknown_at_wecom_is_quarantined_and_stops_nobody(
         town.clock.forward(timedelta(minutes=1))
         await town.works()
     [kept] = [e for e in await town.all(InboundEvent) if e.state is InboundState.QUARANTINED]
-    assert "84061" in kept.outcome
+    assert "48002" in kept.outcome
     assert "赎回" not in text_of(kept, town.parts.seal)
     admin = await a_staff(session, Role.ADMIN)
     await session.commit()

@@ -54,7 +54,11 @@ class Door:
 
     def __init__(self, product: "Bank") -> None:
         self.product = product
-        self.keys = current_keys(product.app_settings)
+
+    @property
+    def keys(self) -> CallbackKeys:
+        """What WeCom locks with: the current pair."""
+        return current_keys(self.product.app_settings)
 
     def sealed(self, plain: str, at: datetime | None = None, nonce: str = "n") -> Sealed:
         moment = at or self.product.clock()
