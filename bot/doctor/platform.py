@@ -10,7 +10,7 @@ from bank import staff as people
 from bank.database import open_engine, open_sessions
 from bank.models import Staff
 from bank.settings import Settings
-from bot.app import archive_client, wecom_client
+from bot.app import Pace, archive_client, wecom_client
 from bot.doctor.findings import Finding, Words, ill, well, worth_knowing
 from wecom.client import WeComClient
 from wecom.errors import (
@@ -36,12 +36,16 @@ async def look(settings: Settings, now: datetime) -> list[Finding]:
     """What WeCom says to us, from the first call on; what an ill one hides is not asked."""
     rms = await _relationship_managers(settings)
     async with aiohttp.ClientSession() as http:
-        wecom = wecom_client(settings, http)
+        wecom = wecom_client(settings, http, pace=Pace(sleep=_at_once))
         found = [await _asked(lambda: _token(wecom), TOKEN)]
         if found[0].good:
             found.append(await _asked(lambda: _clock(wecom, now), CLOCK))
             found += await _contacts(wecom, rms)
         return found + await _archive(settings, http, wecom, rms, admitted=found[0].good)
+
+
+async def _at_once(_: float) -> None:
+    """Somebody waits at the terminal: a busy platform is asked again without a pause."""
 
 
 async def _asked(look: Callable[[], Awaitable[Finding]], subject: Words) -> Finding:
