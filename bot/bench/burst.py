@@ -4,10 +4,12 @@ The product serves, stores and handles at once, in one process; the platform and
 processes of their own. What comes is a bank's mix (`bot/bench/mix.py`): mostly RMs who edit the
 same customers and groups again and again, some customers who come or go. Each callback is due at
 its moment whether or not the one before it was answered, and its latency counts from then. The
-callbacks of a customer or group go out one after another.
+callbacks of a customer or group go out one after another. Meanwhile customers with a welcome code
+come at the platform (`bot/bench/arrivals.py`), are welcomed, and enter the running SOP.
 """
 
 import asyncio
+import hashlib
 from collections import defaultdict
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -24,28 +26,31 @@ from aiohttp import web
 from bank.database import utc_now
 from bank.sealing import Seal, open_seal
 from bank.settings import Settings
-from bot.bench import mix
+from bot.bench import arrivals, mix
+from bot.bench.arrivals import Arrivals
 from bot.bench.callbacks import a_process
 from bot.bench.idle import free_port
 from bot.bench.load import GO, HOST
 from bot.bench.machine import cores, percentile, quiet, stay_on
 from bot.demo.run import CORP, demo_settings
-from bot.inbound import relations
 from bot.inbound.arrivals import CONTEXT
 from bot.inbound.keys import accepted_keys
 from bot.serve import serving
 from migrations import migrate
 from wecom.callback import seal
 from wecom.events import parse
-from wecom.simulator import World, make_simulator
+from wecom.simulator import make_simulator
+from wecom.simulator.api_call import PLATFORM
+from wecom.simulator.platform import Platform
 
 PATIENCE_SECONDS = 900.0
 LOOK_SECONDS = 0.2
-# Notes to ourselves follow from callbacks; nobody called them in.
 OUTCOMES = (
-    "SELECT outcome, count(*) FROM inbound_event WHERE kind NOT LIKE 'note.%' GROUP BY outcome"
+    "SELECT outcome, count(*) FROM inbound_event"
+    " WHERE state = 'done' AND digest = ANY(%s) GROUP BY outcome"
 )
-IN_ORDER = "SELECT order_key, sealed FROM inbound_event WHERE kind NOT LIKE 'note.%' ORDER BY id"
+OPEN = "SELECT count(*) FROM inbound_event WHERE state = 'new'"
+IN_ORDER = "SELECT order_key, sealed FROM inbound_event WHERE digest = ANY(%s) ORDER BY id"
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Plan:
     customers: int = 3000
     groups: int = 300
     connections: int = 60
+    arrivals_per_second: float = 5.0
 
     @property
     def callbacks(self) -> int:
@@ -88,6 +94,11 @@ class Burst:
     outcomes: dict[str, int]
     cpu_ms_each: float
     peak_rss_mib: float
+    came: int
+    welcomed: int
+    welcome_p50_s: float
+    welcome_p99_s: float
+    slowest_welcome_s: float
 
     @property
     def drained_per_second(self) -> float:
@@ -107,24 +118,26 @@ def measure(settings: Settings, plan: Plan) -> Burst:
     """One burst on that empty bank; raises if anything was lost or out of order."""
     migrate(settings.database_url)
     with ExitStack() as stack:
-        platform, _ = stack.enter_context(a_process(serve_platform, plan, cores()))
+        port = free_port()
+        platform, _ = stack.enter_context(a_process(serve_platform, port, plan, cores()))
         at = demo_settings(settings, platform.recv())
         asyncio.run(mix.settle_bank(at, plan.size))
-        port = free_port()
         product, process = stack.enter_context(a_process(serve_product, at, port, cores()))
         product.recv()
         memory = stack.enter_context(_Peak(process))
         load, _ = stack.enter_context(a_process(pour, at, port, plan, cores()))
         load.recv()  # every request is built
         used = _cpu_seconds(process)
-        load.send(GO)
+        for pipe in (load, platform):
+            pipe.send(GO)
         seconds, latencies, refused = load.recv()
-        handled, began = _count(at, "done"), perf_counter()
+        handled, began = _done(at, plan), perf_counter()
         _until_handled(at)
         drain = perf_counter() - began
+        welcomed: Arrivals = platform.recv()
         used = _cpu_seconds(process) - used
         peak = memory.mib
-    _check(at, len(latencies) - refused)
+    _check(at, plan, len(latencies) - refused)
     latencies.sort()
     return Burst(
         plan=plan,
@@ -136,9 +149,14 @@ def measure(settings: Settings, plan: Plan) -> Burst:
         slowest_ms=latencies[-1],
         handled_meanwhile=handled,
         drain_seconds=drain,
-        outcomes=_outcomes(at),
+        outcomes=_outcomes(at, plan),
         cpu_ms_each=used / len(latencies) * 1000,
         peak_rss_mib=peak,
+        came=welcomed.came,
+        welcomed=len(welcomed.waits),
+        welcome_p50_s=percentile(welcomed.waits, 0.5),
+        welcome_p99_s=percentile(welcomed.waits, 0.99),
+        slowest_welcome_s=welcomed.waits[-1],
     )
 
 
@@ -172,35 +190,45 @@ class _Peak:
 # ---------------------------------------------------------------------------------- the sums
 
 
-def _count(settings: Settings, state: str, *, notes: bool = False) -> int:
+def _digests(plan: Plan) -> list[bytes]:
+    """What the load's callbacks are known by; what the platform sends besides is another matter."""
+    told = (mix.told(each).encode() for each in mix.happenings(plan.size))
+    return [hashlib.sha256(plain).digest() for plain in told]
+
+
+def _outcomes(settings: Settings, plan: Plan) -> dict[str, int]:
+    """What the load's callbacks became that are handled."""
     with psycopg.connect(settings.database_url) as connection:
-        counted = "SELECT count(*) FROM inbound_event WHERE state = %s AND (kind <> %s OR %s)"
-        row = connection.execute(counted, (state, relations.CHURN_KIND, notes)).fetchone()
+        rows = connection.execute(OUTCOMES, (_digests(plan),))
+        return {str(outcome): int(count) for outcome, count in rows}
+
+
+def _done(settings: Settings, plan: Plan) -> int:
+    return sum(_outcomes(settings, plan).values())
+
+
+def _open(settings: Settings) -> int:
+    with psycopg.connect(settings.database_url) as connection:
+        row = connection.execute(OPEN).fetchone()
     return int(row[0]) if row else 0
 
 
 def _until_handled(settings: Settings) -> None:
     deadline = monotonic() + PATIENCE_SECONDS
-    while _count(settings, "new", notes=True):
+    while _open(settings):
         if monotonic() > deadline:
             raise BurstLost(BurstLost.__doc__)
         sleep(LOOK_SECONDS)
 
 
-def _outcomes(settings: Settings) -> dict[str, int]:
-    with psycopg.connect(settings.database_url) as connection:
-        rows = connection.execute(OUTCOMES)
-        return {str(outcome): int(count) for outcome, count in rows}
-
-
-def _check(settings: Settings, acknowledged: int) -> None:
+def _check(settings: Settings, plan: Plan, acknowledged: int) -> None:
     """Nothing lost, all of it handled, and each customer's events as they were sent."""
-    done = _count(settings, "done")
+    done = _done(settings, plan)
     if done != acknowledged:
         raise BurstLost(f"{BurstLost.__doc__} ({done} handled, {acknowledged} answered)")
     box, stored = open_seal(settings), defaultdict[str, list[datetime]](list)
     with psycopg.connect(settings.database_url) as connection:
-        rows = connection.execute(IN_ORDER)
+        rows = connection.execute(IN_ORDER, (_digests(plan),))
         for customer, sealed in rows:
             stored[customer].append(_told_at(box, sealed))
     if any(times != sorted(times) for customer, times in stored.items() if customer):
@@ -214,31 +242,33 @@ def _told_at(box: Seal, sealed: bytes) -> datetime:
 # ------------------------------------------------------------------------------- the processes
 
 
-def serve_platform(pipe: Connection, plan: Plan, chosen: list[int]) -> None:
-    """The platform's process: tells its port, serves until the other side hangs up."""
+def serve_platform(pipe: Connection, product: int, plan: Plan, chosen: list[int]) -> None:
+    """The platform's process: tells its port, lets customers come when it hears back, and tells
+    how they were welcomed; serves until the other side hangs up."""
     stay_on(chosen)
     quiet()
-    world = mix.a_world(plan.size)
     platform = make_simulator(
-        world,
+        mix.a_world(plan.size),
         corp=CORP,
-        callback_url="http://127.0.0.1:9/wecom/callback",
-        sidebar_url="http://127.0.0.1:9/sidebar",
+        callback_url=f"http://{HOST}:{product}/wecom/callback",
+        sidebar_url=f"http://{HOST}:{product}/sidebar",
         now=utc_now,
     )
     app = web.Application()
     app.add_subapp("/simulator/", platform)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(pipe, app, world, plan.size))
+        runner.run(_serve(pipe, app, platform[PLATFORM], plan))
 
 
-async def _serve(pipe: Connection, app: web.Application, world: World, size: mix.Size) -> None:
+async def _serve(pipe: Connection, app: web.Application, platform: Platform, plan: Plan) -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, HOST, 0).start()
     pipe.send(runner.addresses[0][1])
-    stirring = asyncio.create_task(mix.stir(world, size))
+    stirring = asyncio.create_task(mix.stir(platform.world, plan.size))
     with suppress(EOFError):
+        await asyncio.to_thread(pipe.recv)
+        pipe.send(await arrivals.come(platform, plan.arrivals_per_second, plan.seconds))
         await asyncio.to_thread(pipe.recv)
     stirring.cancel()
     await runner.cleanup()

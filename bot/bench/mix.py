@@ -15,8 +15,9 @@ from itertools import count
 from random import Random
 
 from bank.database import open_engine, open_sessions, utc_now
-from bank.models import Branch, Role, Staff
+from bank.models import Role, Staff
 from bank.settings import Settings
+from bot.bench import people
 from bot.bench.load import BEGAN
 from bot.demo.run import CORP
 from customers.models import Customer, CustomerGroup, Follow
@@ -150,20 +151,21 @@ def _move(group: Group) -> None:
 
 
 async def settle_bank(settings: Settings, size: Size) -> None:
-    """The bank knows its RMs, their customers and groups, and those who are about to leave."""
+    """The bank knows its RMs, their customers and groups, and those who are about to leave.
+
+    It has a welcome, and a running SOP for whoever comes.
+    """
     engine = open_engine(settings.database_url)
     async with open_sessions(engine).begin() as session:
-        branch = Branch(code="B001", name="城东支行")
-        session.add(branch)
-        await session.flush()
+        branch_id = (await people.settle(session, utc_now())).rm.branch_id
         staff = [
-            Staff(userid=rm(at), name="王敏", roles=[Role.RM.value], branch_id=branch.id)
+            Staff(userid=rm(at), name="王敏", roles=[Role.RM.value], branch_id=branch_id)
             for at in range(RMS)
         ]
         session.add_all(staff)
         await session.flush()
         for kind in (Kind.EDIT, Kind.DELETE):
-            session.add_all(_served(staff, branch, kind, size.of(kind)))
+            session.add_all(_served(staff, kind, size.of(kind)))
         session.add_all(
             CustomerGroup(chat_id=chat(number), owner_userid=rm(number), created_at=utc_now())
             for number in range(size.groups)
@@ -171,13 +173,11 @@ async def settle_bank(settings: Settings, size: Size) -> None:
     await engine.dispose()
 
 
-def _served(
-    staff: list[Staff], branch: Branch, kind: Kind, number: int
-) -> Iterator[Customer | Follow]:
-    since = utc_now() - timedelta(days=90)
+def _served(staff: list[Staff], kind: Kind, number: int) -> Iterator[Customer | Follow]:
+    since, branch_id = utc_now() - timedelta(days=90), staff[0].branch_id
     for at in range(number):
         customer = Customer(
-            external_userid=contact(kind, at), name="李女士", branch_id=branch.id, created_at=since
+            external_userid=contact(kind, at), name="李女士", branch_id=branch_id, created_at=since
         )
         yield customer
         yield Follow(staff_id=staff[at % RMS].id, customer_id=customer.id, added_at=since)

@@ -18,9 +18,9 @@ from bank.database import Sessions
 from bank.settings import Settings
 from bot import loops
 from bot.app import Pace, Parts, make_app, open_parts
-from bot.chaos import people
+from bot.bench import people
+from bot.bench.people import People
 from bot.chaos.ground import CORP, HOST, Clock
-from bot.chaos.people import People
 from bot.inbound import repair
 from scheduler import clock as ticks
 from wecom.errors import WeComError

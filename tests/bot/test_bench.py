@@ -36,6 +36,8 @@ def test_a_burst_is_measured_and_keeps_every_customers_order(database: str, tmp_
     assert sum(found.outcomes.values()) == plan.callbacks
     assert 0 < found.p50_ms <= found.p99_ms <= found.slowest_ms
     assert found.peak_rss_mib > 0
+    assert found.welcomed == found.came == 15
+    assert 0 < found.welcome_p50_s <= found.welcome_p99_s <= found.slowest_welcome_s
     tables.show_burst(Console(quiet=True), found)
 
 
