@@ -24,7 +24,7 @@ _Cell = tuple[str, int, int]
 
 _ALWAYS_NOISE = frozenset("*·•・‧∙_^+#@=&`'\\-~|丨")
 _SOFT_NOISE = frozenset(' \t/.—–、\n()[]<>{}"「」『』【】\u00b4:')
-_INVISIBLE = frozenset({"Cc", "Cf", "Mn", "Me"})
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Mn", "Me"})
 _LONGEST_GAP = 4
 _FEWEST_THREADED = 3
 
@@ -77,7 +77,7 @@ def _fold(char: str) -> str:
     mapped = SYMBOLS.get(char)
     if mapped is not None:
         return mapped
-    if unicodedata.category(char) in {"Cf", "Cc", "Mn", "Me"}:
+    if unicodedata.category(char) in _INVISIBLE:
         return ""
     plain = unicodedata.normalize("NFKC", char).lower()
     return "".join(_simplify(one) for one in plain if unicodedata.category(one) != "Mn")

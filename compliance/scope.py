@@ -142,7 +142,7 @@ def excuse(text: str, start: int, end: int, category: str) -> Excuse | None:
     place = _locate(text, start, end)
     if _ANNOUNCED_REFUSAL.search(place.before):
         return Excuse.ANNOUNCED
-    if _WINK.search(text, end):
+    if winked(text, end):
         return None
     if _negated(place):
         return Excuse.NEGATED
@@ -155,6 +155,11 @@ def excuse(text: str, start: int, end: int, category: str) -> Excuse | None:
     if category == "superlative" and _SOURCE.search(place.sentence):
         return Excuse.REALISED
     return None
+
+
+def winked(text: str, end: int) -> bool:
+    """Whether what follows takes back every excuse before it: 按规定不能承诺，您懂的."""
+    return bool(_WINK.search(text, end))
 
 
 def about_deposits(sentence: str) -> bool:

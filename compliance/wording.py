@@ -1,21 +1,28 @@
-"""Judge the words of a message: normalise, find phrases, weigh where they stand, say why.
+"""Judge the words of a message: normalise, read, find phrases, weigh where they stand, say why.
+
+The classifier reads every sentence; phrases say exactly what is wrong where it is not sure the
+sentence is harmless; what must stand beside a figure or a product is counted, not read.
 
 The same words are judged by who says them: a customer's pass and become signals, staff training
 may name a promise but not a way round the rules, everything that reaches a customer must be clean.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from compliance import conduct, promises, promotion
+from compliance.advice import ADVICE
 from compliance.normalise import Normalised, normalise
 from compliance.offers import lacks
 from compliance.phrases import Rule, compiled
-from compliance.scope import Excuse, excuse
+from compliance.reading import Stretch, likelihood, stretches
+from compliance.scope import Excuse, excuse, winked
 from compliance.verdict import PASSED, Finding, Level, Role, Verdict
 
 RULES: tuple[Rule, ...] = (*promises.RULES, *promotion.RULES, *conduct.RULES)
+# A sentence is judged to break a rule from here on; a phrase alone does not count below the other.
+VIOLATION, HARMLESS = 0.4, 0.2
 CATEGORIES = tuple(dict.fromkeys([*(rule.category for rule in RULES), "missing_disclosure"]))
 _CONDUCT = frozenset(rule.category for rule in conduct.RULES)
 _CUSTOMER_SPEAKS = re.compile(
@@ -33,13 +40,14 @@ def check(text: str, role: Role) -> Verdict:
     if not text.strip():
         return PASSED
     plain = normalise(text)
-    judged = [*_phrases(plain, role), *_lacking(plain, role)]
+    read = stretches(plain.text)
+    judged = [*_phrases(plain, role, read), *_lacking(plain, role), *_learnt(plain, role, read)]
     findings = sorted({finding for _, finding in judged}, key=lambda one: (one.start, one.end))
     level = max((level for level, _ in judged), key=lambda one: one.severity, default=Level.PASS)
     return Verdict(level, tuple(findings))
 
 
-def _phrases(plain: Normalised, role: Role) -> Iterator[_Judged]:
+def _phrases(plain: Normalised, role: Role, read: Sequence[Stretch]) -> Iterator[_Judged]:
     heard_as = Role.RM if role is Role.CUSTOMER else role
     quoted = _customers_words(plain.text)
     for rule in RULES:
@@ -47,11 +55,34 @@ def _phrases(plain: Normalised, role: Role) -> Iterator[_Judged]:
             continue
         for start, end in _hits(rule, plain.text):
             why_not = excuse(plain.text, start, end, rule.category)
-            if why_not is None:
+            if why_not is Excuse.ANNOUNCED:
+                yield Level.WARN, _finding(plain, rule, start, end)
+            elif why_not is None and _counts(plain.text, start, end, read):
                 speaker = Role.CUSTOMER if any(start in words for words in quoted) else role
                 yield _level(rule.category, speaker), _finding(plain, rule, start, end)
-            elif why_not is Excuse.ANNOUNCED:
-                yield Level.WARN, _finding(plain, rule, start, end)
+
+
+def _counts(text: str, start: int, end: int, read: Sequence[Stretch]) -> bool:
+    """A phrase in a sentence that reads as harmless does not, unless it ends in a wink."""
+    return likelihood(read, start) >= HARMLESS or winked(text, end)
+
+
+def _learnt(plain: Normalised, role: Role, read: Sequence[Stretch]) -> Iterator[_Judged]:
+    """What the classifier finds by itself in words of ours; customers' words are never judged."""
+    if role is Role.CUSTOMER:
+        return
+    quoted = _customers_words(plain.text)
+    for stretch in read:
+        if stretch.judgement.probability < VIOLATION:
+            continue
+        start, end = stretch.span
+        if any(start in words for words in quoted):
+            continue
+        category = stretch.judgement.category
+        first, last = plain.span(start, end)
+        advice, rule = ADVICE[category], f"{category}.learnt"
+        finding = Finding(category, first, last, advice.reason, rule, advice.suggestion)
+        yield _level(category, role), finding
 
 
 def _hits(rule: Rule, text: str) -> Iterator[tuple[int, int]]:

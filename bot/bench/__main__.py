@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bot.bench import burst, callbacks, idle, install, suggestions, tables
+from bot.bench import burst, callbacks, checker, idle, install, suggestions, tables
 from bot.bench.machine import Machine, a_bank, machine, postgresql_version, quiet, split_cores
 
 WIDTH = 120
@@ -32,6 +32,7 @@ def _suggestions() -> suggestions.Suggesting:
 
 MEASURED: dict[str, tuple[Callable[[], Any], Callable[[Console, Any], None]]] = {
     "callbacks": (_callbacks, tables.show_callbacks),
+    "checker": (checker.measure, tables.show_checker),
     "suggestions": (_suggestions, tables.show_suggestions),
     "demo": (idle.measure, tables.show_idle),
 }
@@ -40,7 +41,7 @@ MEASURED: dict[str, tuple[Callable[[], Any], Callable[[Console, Any], None]]] = 
 @app.callback(invoke_without_command=True)
 def bench(
     context: typer.Context,
-    only: Annotated[str, typer.Option(help="Of callbacks,suggestions,demo.")] = "",
+    only: Annotated[str, typer.Option(help="Of callbacks,checker,suggestions,demo.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Measure everything but the installation."""

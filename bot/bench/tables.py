@@ -8,6 +8,7 @@ from rich.table import Table
 
 from bot.bench.burst import Burst
 from bot.bench.callbacks import GOAL, Callbacks
+from bot.bench.checker import Checker, Rate
 from bot.bench.idle import Idle
 from bot.bench.install import Installed
 from bot.bench.machine import Machine
@@ -105,6 +106,33 @@ def show_suggestions(console: Console, found: Suggesting) -> None:
         f"{largest.p50_ms / smallest.p50_ms:.1f} times the time to answer, "
         f"{largest.build_seconds / smallest.build_seconds:.1f} times the time to build\n"
     )
+
+
+def show_checker(console: Console, found: Checker) -> None:
+    """Category by category, then the disguises."""
+    title = f"Wording check on {found.sentences} sentences held out, 95 % intervals"
+    table = _table(title, "violating", "recall", "acceptable", "stopped", "precision")
+    for group in found.groups:
+        table.add_row(
+            group.name,
+            str(group.caught.of),
+            _rate(group.caught),
+            str(group.stopped.of),
+            _rate(group.stopped),
+            _rate(group.precision),
+        )
+    console.print(table)
+    console.print(f"violations that carry their own category: {_rate(found.named)}")
+    for name, rate in found.survived.items():
+        console.print(f"still a violation, {name}: {rate.hits} of {rate.of} ({rate.share:.1%})")
+    for name, rate in found.stayed.items():
+        console.print(f"still harmless, {name}: {rate.hits} of {rate.of} ({rate.share:.1%})")
+    console.print(f"300 characters: p50 {found.p50_ms:.1f} ms, p99 {found.p99_ms:.1f} ms\n")
+
+
+def _rate(rate: Rate) -> str:
+    low, high = rate.interval
+    return f"{rate.share:.3f} ({low:.2f}–{high:.2f})" if rate.of else "–"
 
 
 def show_idle(console: Console, found: Idle) -> None:

@@ -10,33 +10,15 @@ from bot.chaos.ground import Ground
 from bot.chaos.scenarios import SCENARIOS
 from bot.chaos.tables import again
 
-# At most a twentieth; less where that would take longer than the rest of the suite likes.
-SHARES = {
-    "F-01": 0.003,
-    "F-05": 0.003,
-    "F-06": 0.05,
-    "F-07": 0.02,
-    "F-08": 0.02,
-    "F-09": 0.05,
-    "F-11": 0.02,
-    "F-17": 0.02,
-    "F-18": 0.03,
-    "S-01": 0.05,
-    "S-02": 0.05,
-    "S-03": 0.05,
-    "S-04": 0.05,
-    "days": 0.02,
-}
+# A twentieth of the full counts. The stories of F-05 are two hundred here, and two hundred more are
+# told without the wire in tests/bot/test_effects.py; nobody asks for a number of days.
+SHARES = dict.fromkeys(SCENARIOS, 0.05) | {"F-05": 0.02, "days": 0.02}
 
 
 @pytest.fixture
 def ground(template: str, tmp_path: Path) -> Ground:
     """The suite's own server, where every scenario gets a fresh bank."""
     return Ground(template, tmp_path)
-
-
-def test_no_scenario_is_left_out() -> None:
-    assert set(SHARES) == set(SCENARIOS)
 
 
 # A product stopped in mid-work leaves open connections behind; they go with the test that did it.
