@@ -114,6 +114,15 @@ class Settings(BaseSettings):
     secret_keys_old: list[SecretStr] = Field(
         [], description="Earlier keys, a JSON list, that still open what they sealed."
     )
+    audit_heads: Path | None = Field(
+        None,
+        description="Folder outside the database for the signed heads of the audit book; empty:"
+        " `audit-heads` in `SIYU_HOME`.",
+    )
+    audit_public_keys: list[str] = Field(
+        [],
+        description="Public keys of earlier signers, a JSON list, whose heads stay trusted.",
+    )
     raw_body_days: int = Field(
         30, ge=1, le=180, description="Days a handled callback keeps its sealed text."
     )
