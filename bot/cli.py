@@ -12,8 +12,8 @@ import typer
 
 from bank.database import utc_now
 from bank.settings import Settings
+from bot import audit_commands, logs, serve, sidecar
 from bot import doctor as checkup
-from bot import logs, serve, sidecar
 from bot.demo import run, story
 from bot.importing import KINDS, import_file
 from bot.loops import Role
@@ -23,6 +23,7 @@ from compliance.verdict import Role as Speaker
 from knowledge import retrieve as retrieval
 from knowledge.encoder import load_encoder
 from migrations import migrate as bring_up
+from migrations.granting import grant_to
 
 app = typer.Typer(
     name="siyu",
@@ -31,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(audit_commands.commands, name="audit")
 
 
 def main() -> None:
@@ -96,13 +98,17 @@ def serve_command(
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    role: Annotated[str, typer.Option("--grant-to", help="Role the application connects as.")] = "",
+) -> None:
     """Bring the database to today's schema.
 
-    Example: siyu migrate
+    Example: siyu migrate --grant-to siyu_app
     """
     with serve.with_database(_settings()) as ready:
         bring_up(ready.database_url)
+        if role:
+            grant_to(ready.database_url, role)
     typer.echo("schema is current")
 
 
