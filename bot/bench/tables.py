@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bot.bench.audit import Auditing
 from bot.bench.burst import Burst
 from bot.bench.callbacks import GOAL, Callbacks
 from bot.bench.idle import Idle
@@ -104,6 +105,26 @@ def show_suggestions(console: Console, found: Suggesting) -> None:
         f"{largest.materials / smallest.materials:.0f} times the materials: "
         f"{largest.p50_ms / smallest.p50_ms:.1f} times the time to answer, "
         f"{largest.build_seconds / smallest.build_seconds:.1f} times the time to build\n"
+    )
+
+
+def show_audit(console: Console, found: Auditing) -> None:
+    """What the writers of the audit book notice of its chain, and what a check finds."""
+    plan = found.plan
+    table = _table(f"Audit lines, {plan.writers} writers, a commit each", "/s", "p50 ms", "p99 ms")
+    for way in found.written:
+        figures = (f"{way.per_second:,.0f}", f"{way.p50_ms:.2f}", f"{way.p99_ms:.2f}")
+        table.add_row(way.way, *figures)
+    console.print(table)
+    console.print(f"a line waited {found.behind_seconds:.1f} s at most for its link\n")
+    table = _table(f"One damaged line among {plan.lines:,}", "tried", "found", "slowest check s")
+    for each in found.found:
+        counts = (f"{each.tried}", f"{each.found}")
+        table.add_row(each.damage, *counts, f"{each.slowest_seconds:.1f}")
+    console.print(table)
+    console.print(
+        f"linked in {found.link_seconds:.1f} s, checked in {found.check_seconds:.1f} s"
+        " while nothing was wrong\n"
     )
 
 
