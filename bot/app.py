@@ -17,6 +17,7 @@ import content.pages
 import content.product_pages
 import content.review_pages
 import customers.group_pages
+import customers.hold_pages
 import customers.pages
 import desk.components
 import desk.signin
@@ -286,6 +287,7 @@ PAGES = (
     content.product_pages,
     customers.pages,
     customers.group_pages,
+    customers.hold_pages,
     knowledge.pages,
     scheduler.pages,
     attribution.pages,

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast
 from uuid import UUID
 
 import typer
+from pydantic import ValidationError
 
 from bank.database import utc_now
 from bank.settings import Settings
@@ -39,8 +40,17 @@ def main() -> None:
     """Run a verb: 0 done, 1 did not succeed (one line on stderr), 2 wrong usage."""
     try:
         app()
+    except ValidationError as wrong:
+        _fail("; ".join(_says(error) for error in wrong.errors()))
     except (RuntimeError, OSError, ValueError) as error:
         _fail(str(error).splitlines()[0] if str(error) else type(error).__name__)
+
+
+def _says(error: Mapping[str, Any]) -> str:
+    """What is wrong with a setting: its own sentence, or pydantic's after its name."""
+    said = str(error["msg"]).removeprefix("Value error, ")
+    name = "_".join(str(part) for part in error["loc"]).upper()
+    return said if said.startswith("SIYU_") else f"SIYU_{name}: {said}"
 
 
 def _fail(reason: str) -> NoReturn:

@@ -31,6 +31,26 @@ CREATE TRIGGER audit_line_waits AFTER INSERT ON audit_entry
 REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION audit_line_waits()
 """
 
+# Whoever deletes, whatever the reason: rows of a customer under legal hold stay.
+HELD = """
+CREATE FUNCTION kept_by_legal_hold() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM legal_hold
+               WHERE customer_id = CAST(to_jsonb(OLD) ->> TG_ARGV[0] AS uuid)
+                 AND released_at IS NULL) THEN
+        RAISE EXCEPTION 'a row of % stays: its customer is under legal hold', TG_TABLE_NAME
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN OLD;
+END $$
+"""
+OF_CUSTOMERS = {
+    'customer': 'id',
+    **dict.fromkeys(
+        ('follow', 'consent', 'message', 'suggestion', 'enrolment', 'touch', 'touchpoint',
+         'conversion', 'legal_hold'), 'customer_id'),
+}
+
 
 def upgrade() -> None:
     op.create_table('audit_waiting',
@@ -59,6 +79,26 @@ def upgrade() -> None:
     )
     op.create_index('ix_audit_check_open', 'audit_check', ['asked_at'], unique=False, postgresql_where='finished_at IS NULL')
     op.create_index(op.f('ix_audit_check_asked_at'), 'audit_check', ['asked_at'], unique=False)
+    op.create_table('legal_hold',
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('customer_id', sa.Uuid(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('placed_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('placed_at', sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column('released_at', sa.TIMESTAMP(timezone=True), nullable=True),
+    sa.Column('released_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('release_reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.ForeignKeyConstraint(['customer_id'], ['customer.id'], name=op.f('fk_legal_hold_customer_id_customer')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_legal_hold'))
+    )
+    op.create_index(op.f('ix_legal_hold_customer_id'), 'legal_hold', ['customer_id'], unique=False)
+    op.create_index('uq_legal_hold_in_force', 'legal_hold', ['customer_id'], unique=True, postgresql_where='released_at IS NULL')
+    op.execute(HELD)
+    for table, owner in OF_CUSTOMERS.items():
+        op.execute(
+            f'CREATE TRIGGER kept_by_legal_hold BEFORE DELETE ON {table} '
+            f"FOR EACH ROW EXECUTE FUNCTION kept_by_legal_hold('{owner}')"
+        )
     op.execute('INSERT INTO audit_waiting (entry_id) SELECT id FROM audit_entry')
     op.execute(APPEND_ONLY)
     op.execute(WAITS)
@@ -71,6 +111,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    for table in OF_CUSTOMERS:
+        op.execute(f'DROP TRIGGER kept_by_legal_hold ON {table}')
+    op.execute('DROP FUNCTION kept_by_legal_hold()')
+    op.drop_index('uq_legal_hold_in_force', table_name='legal_hold', postgresql_where='released_at IS NULL')
+    op.drop_index(op.f('ix_legal_hold_customer_id'), table_name='legal_hold')
+    op.drop_table('legal_hold')
     for table in ('audit_entry', 'audit_link'):
         op.execute(f'DROP TRIGGER audit_is_append_only ON {table}')
     op.execute('DROP TRIGGER audit_line_waits ON audit_entry')
