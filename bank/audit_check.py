@@ -13,6 +13,7 @@ import psycopg
 
 from bank.audit_chain import BEGINNING, Place, chained, content_of
 from bank.audit_heads import HEAD, RESTORED, Head, Heads
+from bank.calendar import local
 from bank.database import plain_url
 
 AT_ONCE = 5000
@@ -64,6 +65,7 @@ class Checked:
     heads: int
     seconds: float
     last: str  # hash of the last link, hex
+    head_at: str = ""  # when the last head was signed, in local time
     broken: Broken | None = None
     faults: int = 0
     restored: list[str] = field(default_factory=list)  # restores that somebody has declared
@@ -104,10 +106,16 @@ def check(url: str, heads: Heads) -> Checked:
         heads=len(in_force),
         seconds=round(perf_counter() - started, 3),
         last=reading.end.chain.hex(),
+        head_at=_last_signed(records),
         broken=first,
         faults=len(found),
         restored=[head.reason for head in records if head.good and head.kind == RESTORED],
     )
+
+
+def _last_signed(records: list[Head]) -> str:
+    good = [head for head in records if head.good]
+    return local(good[-1].at).strftime("%Y-%m-%d %H:%M") if good else ""
 
 
 def _in_force(records: list[Head], tip: Head | None) -> list[Head]:

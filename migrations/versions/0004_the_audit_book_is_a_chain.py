@@ -93,6 +93,23 @@ def upgrade() -> None:
     )
     op.create_index(op.f('ix_legal_hold_customer_id'), 'legal_hold', ['customer_id'], unique=False)
     op.create_index('uq_legal_hold_in_force', 'legal_hold', ['customer_id'], unique=True, postgresql_where='released_at IS NULL')
+    op.create_table('export_request',
+    sa.Column('id', sa.Uuid(), nullable=False),
+    sa.Column('query', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('rows', sa.Integer(), nullable=False),
+    sa.Column('last_entry', sa.BigInteger(), nullable=False),
+    sa.Column('reason', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('asked_by', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+    sa.Column('asked_at', sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column('agreed', sa.Boolean(), nullable=True),
+    sa.Column('decided_by', sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column('decided_at', sa.TIMESTAMP(timezone=True), nullable=True),
+    sa.Column('fetched_at', sa.TIMESTAMP(timezone=True), nullable=True),
+    sa.CheckConstraint('decided_by <> asked_by', name=op.f('ck_export_request_second_person')),
+    sa.CheckConstraint('(agreed IS NULL) = (decided_by IS NULL)', name=op.f('ck_export_request_decided_by_somebody')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_export_request'))
+    )
+    op.create_index(op.f('ix_export_request_asked_at'), 'export_request', ['asked_at'], unique=False)
     op.execute(HELD)
     for table, owner in OF_CUSTOMERS.items():
         op.execute(
@@ -111,6 +128,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index(op.f('ix_export_request_asked_at'), table_name='export_request')
+    op.drop_table('export_request')
     for table in OF_CUSTOMERS:
         op.execute(f'DROP TRIGGER kept_by_legal_hold ON {table}')
     op.execute('DROP FUNCTION kept_by_legal_hold()')
