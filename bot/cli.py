@@ -13,9 +13,12 @@ from pydantic import ValidationError
 
 from bank.database import utc_now
 from bank.settings import Settings
+from bank.signing import open_signer
 from bot import audit_commands, logs, serve, sidecar
 from bot import doctor as checkup
 from bot.demo import run, story
+from bot.evidence.checking import faults_of
+from bot.evidence.making import Order, make_pack
 from bot.importing import KINDS, import_file
 from bot.loops import Role
 from bot.replaying import replayed
@@ -234,3 +237,41 @@ def replay(suggestion_id: Annotated[str, typer.Argument(help="Id of a suggestion
     if told is None:
         _fail(f"no suggestion {wanted}")
     typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+
+
+@app.command()
+def evidence(
+    customer: Annotated[UUID | None, typer.Option(help="Id of a customer.")] = None,
+    touch: Annotated[UUID | None, typer.Option(help="Id of a touch.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder for the pack.")] = None,
+    check: Annotated[Path | None, typer.Option("--verify", help="Check this pack.")] = None,
+    personal: Annotated[
+        bool, typer.Option("--with-personal-data", help="Do not mask; needs --by.")
+    ] = False,
+    by: Annotated[str, typer.Option(help="Userid of whoever takes the pack.")] = "",
+    second: Annotated[str, typer.Option(help="Userid of the second person.")] = "",
+    public_key: Annotated[str, typer.Option(help="Trust this key too, for --verify.")] = "",
+) -> None:
+    """Everything kept about a customer or a touch, in files that can be checked.
+
+    Example: siyu evidence --customer 3f0c… --out pack && siyu evidence --verify pack
+    """
+    chosen = [(name, one) for name, one in (("customer", customer), ("touch", touch)) if one]
+    if check is not None:
+        raise SystemExit(_checked_pack(check, public_key))
+    if len(chosen) != 1 or out is None:
+        raise typer.BadParameter("give --customer or --touch with --out, or --verify")
+    [(about, subject)] = chosen
+    order = Order(about, subject, out, personal, by, second)
+    with serve.with_database(_settings()) as ready:
+        made = asyncio.run(make_pack(ready, order, utc_now()))
+    told = {"files": len(made["files"]) + 1, "rows": made["rows"], "out": str(out)}
+    typer.echo(json.dumps(told, ensure_ascii=False))
+
+
+def _checked_pack(folder: Path, public_key: str) -> int:
+    """Print what is wrong with the pack, or that nothing is."""
+    signer = open_signer(_settings())
+    faults = faults_of(folder, signer.trusting(public_key) if public_key else signer)
+    typer.echo("\n".join(faults) or "完好：每个文件都与出具时一致。")
+    return 1 if faults else 0
