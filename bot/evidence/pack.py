@@ -128,8 +128,9 @@ def _page(
 
 def _state(row: Row) -> str:
     """What became of it, in the words of the pages."""
-    kinds = {"suggestion": SuggestionState, "touch": TouchState}
-    return str(kinds[row["what"]](row["state"]).label)
+    if row["what"] == "touch":
+        return TouchState(row["state"]).label
+    return SuggestionState(row["state"]).label
 
 
 def _put(out: Path, files: dict[str, bytes]) -> None:

@@ -4,15 +4,16 @@ import asyncio
 import base64
 import json
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
 from pydantic import SecretStr
 
 from bank import audit, audit_chain
+from bank.audit_chain import Place
 from bank.audit_check import Damage, check
-from bank.audit_heads import open_heads
+from bank.audit_heads import Heads, open_heads
 from bank.audit_keeping import Keeper, ask_check, keep_day, run_asked_check, write_head
 from bank.database import Sessions, plain_url
 from bank.models import AuditCheck
@@ -255,6 +256,33 @@ async def test_without_any_head_outside_the_end_cannot_be_vouched_for(book: Book
     assert "SIYU_AUDIT_HEADS" in found.say
     assert await Keeper(book.sessions, book.heads).link(MONDAY) == 0
     assert book.check().sound  # a worker that starts puts its tip outside at once
+
+
+class FullDisk(Heads):
+    """A folder that cannot be written for a while."""
+
+    full = True
+
+    def put_tip(self, place: Place, now: datetime) -> None:
+        """Fails as a full disk does."""
+        if self.full:
+            raise OSError(28, "No space left on device")
+        super().put_tip(place, now)
+
+
+async def test_a_crash_between_the_commit_and_the_tip_leaves_nothing_undone(book: Book) -> None:
+    await book.linked(4)
+    heads = FullDisk(book.folder, book.heads.signer)
+    keeper = Keeper(book.sessions, heads)
+    await book.write(3)
+    with pytest.raises(OSError, match="No space"):
+        await keeper.link(MONDAY)
+    assert (book.check().sound, book.check().lines) == (True, 7)
+    heads.full = False
+    assert await keeper.link(MONDAY) == 0  # nothing waits, and the tip is put outside all the same
+    tip = book.heads.tip()
+    assert tip is not None
+    assert tip.place.position == 7
 
 
 async def test_a_head_is_written_once_a_local_day(book: Book, sessions: Sessions) -> None:

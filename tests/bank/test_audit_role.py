@@ -10,6 +10,7 @@ from bank import audit
 from bank.audit_keeping import Keeper
 from bank.database import open_engine, open_sessions, plain_url
 from bank.settings import Settings
+from bot.doctor import Health, inside
 from migrations import migrate
 from migrations.granting import NoSuchRole, grant_to
 from tests.bank.auditing import Book
@@ -53,6 +54,16 @@ async def test_it_works_as_the_application_and_starts_on_a_migrated_database(
     assert await Keeper(sessions, book.heads).link(MONDAY) == 1
     assert book.check().sound
     await engine.dispose()
+
+
+async def test_the_doctor_tells_both_apart(as_role: str, role: str, settings: Settings) -> None:
+    ours = settings.model_copy(update={"database_url": as_role})
+    owner, app = [
+        next(each for each in await inside.look(one) if each.subject == inside.BOOK)
+        for one in (settings, ours)
+    ]
+    assert (owner.health, "--grant-to" in owner.says.zh) == (Health.NOTE, True)
+    assert (app.health, "只能追加" in app.says.zh) == (Health.OK, True)
 
 
 FORBIDDEN = [
