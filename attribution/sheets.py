@@ -95,11 +95,11 @@ def rejected_csv(rows: Sequence[dict[str, str]]) -> bytes:
     sink = io.StringIO(newline="")
     writer = csv.writer(sink)
     writer.writerow(names)
-    writer.writerows([_harmless(row.get(name, "")) for name in names] for row in rows)
+    writer.writerows([harmless(row.get(name, "")) for name in names] for row in rows)
     return sink.getvalue().encode("utf-8-sig")
 
 
-def _harmless(cell: str) -> str:
+def harmless(cell: str) -> str:
     """An amount stays a number; anything else that looks like a formula becomes text."""
     number = cell.lstrip("+-").replace(",", "").replace(".", "", 1)
     return f"'{cell}" if cell.startswith(FORMULA_STARTS) and not number.isdigit() else cell

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Identity, Index, Text
+from sqlalchemy import BigInteger, Column, Identity, Index, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
@@ -75,3 +75,47 @@ class AuditEntry(SQLModel, table=True):
     subject: str
     subject_id: str
     detail: dict[str, Any] = document(default_factory=dict)
+
+
+class AuditWaiting(SQLModel, table=True):
+    """A line that is not linked yet; the database itself puts it here when the line is written."""
+
+    __tablename__ = "audit_waiting"
+
+    entry_id: int = Field(
+        sa_column=Column(BigInteger, primary_key=True, autoincrement=False),
+        description="no foreign key: a line that vanished must stay known here",
+    )
+
+
+class AuditLink(SQLModel, table=True):
+    """The link of one line to the one before it; written once, never changed."""
+
+    __tablename__ = "audit_link"
+
+    position: int = Field(
+        sa_column=Column(BigInteger, primary_key=True, autoincrement=False),
+        description="1, 2, 3 … in the order of linking, without gaps",
+    )
+    entry_id: int = Field(sa_column=Column(BigInteger, nullable=False, unique=True))
+    content: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    chain: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    linked_at: datetime = instant()
+
+
+class AuditCheck(SQLModel, table=True):
+    """A check of the whole book: asked for by somebody, made by a worker."""
+
+    __tablename__ = "audit_check"
+    __table_args__ = (
+        Index("ix_audit_check_open", "asked_at", postgresql_where="finished_at IS NULL"),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, Identity(), primary_key=True))
+    asked_by: str = Field(description="userid, or `system` once a day")
+    asked_at: datetime = instant(index=True)
+    lease_until: datetime | None = instant(default=None)
+    finished_at: datetime | None = instant(default=None)
+    lines: int = 0
+    sound: bool | None = None
+    result: dict[str, Any] = document(default_factory=dict)

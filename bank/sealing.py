@@ -63,10 +63,14 @@ class Seal:
 
 def open_seal(settings: Settings) -> Seal:
     """The seal of the settings; without a key there, the one of this home, made when missing."""
+    return Seal(keys_of(settings))
+
+
+def keys_of(settings: Settings) -> list[bytes]:
+    """The key of the settings or of this home, and after it the old ones."""
     named = settings.secret_key.get_secret_value()
     current = _decoded(named) if named else _key_of(settings.home)
-    old = [_decoded(key.get_secret_value()) for key in settings.secret_keys_old]
-    return Seal([current, *old])
+    return [current, *(_decoded(key.get_secret_value()) for key in settings.secret_keys_old)]
 
 
 def _id(key: bytes) -> bytes:

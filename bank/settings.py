@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bank import retention
 
 
 class WeComApp(BaseModel, frozen=True):
@@ -114,8 +116,32 @@ class Settings(BaseSettings):
     secret_keys_old: list[SecretStr] = Field(
         [], description="Earlier keys, a JSON list, that still open what they sealed."
     )
+    audit_heads: Path | None = Field(
+        None,
+        description="Folder outside the database for the signed heads of the audit book; empty:"
+        " `audit-heads` in `SIYU_HOME`.",
+    )
+    audit_public_keys: list[str] = Field(
+        [],
+        description="Public keys of earlier signers, a JSON list, whose heads stay trusted.",
+    )
     raw_body_days: int = Field(
         30, ge=1, le=180, description="Days a handled callback keeps its sealed text."
+    )
+    retention_evidence_years: int = Field(
+        20,
+        description="Years that evidence of touches, approvals and chats is kept after the relation"
+        " ended; 20 at least.",
+    )
+    retention_identity_years: int = Field(
+        10,
+        description="Years that identity and transaction records are kept; 10 at least.",
+    )
+    retention_processor_years: int = Field(
+        3, description="Years that records of processing are kept; 3 at least."
+    )
+    retention_log_months: int = Field(
+        6, description="Months that network logs are kept; 6 at least."
     )
 
     encoder: str = Field(
@@ -146,3 +172,8 @@ class Settings(BaseSettings):
     attribution_model: Literal["first", "last", "linear"] = Field(
         "linear", description="Model of the official credit run; the others are shown beside it."
     )
+
+    @field_validator(*retention.BY_SETTING)
+    @classmethod
+    def _not_below_its_floor(cls, value: int, info: ValidationInfo) -> int:
+        return retention.checked(str(info.field_name), value)

@@ -17,6 +17,7 @@ import content.pages
 import content.product_pages
 import content.review_pages
 import customers.group_pages
+import customers.hold_pages
 import customers.pages
 import desk.components
 import desk.signin
@@ -26,7 +27,7 @@ from bank.bells import BELLS, Bells
 from bank.database import Sessions, open_engine, open_sessions, utc_now
 from bank.sealing import Seal, open_seal
 from bank.settings import Settings
-from bot import health, platform_pages, robot, system, workbench
+from bot import audit_pages, health, platform_pages, robot, system, workbench
 from bot.chat import customer_chat, sidebar, sidebar_actions
 from bot.demo import guide
 from bot.grants import SharedGrants
@@ -279,6 +280,7 @@ PAGES = (
     welcome_pages,
     inbound_pages,
     system,
+    audit_pages,
     repair_pages,
     platform_pages,
     content.pages,
@@ -286,6 +288,7 @@ PAGES = (
     content.product_pages,
     customers.pages,
     customers.group_pages,
+    customers.hold_pages,
     knowledge.pages,
     scheduler.pages,
     attribution.pages,

@@ -49,6 +49,15 @@ ACTIONS = {
     "bot:contact_way:retry": "重新生成渠道活码",
     "bot:contact_way:retire": "停用渠道活码",
     "bot:contact_way:welcome": "设置渠道欢迎语",
+    "bot:book:restored": "声明自备份恢复",
+    "bot:book:verify": "核对审计链",
+    "bot:book:export": "导出操作日志",
+    "bot:export:ask": "申请导出操作日志",
+    "bot:export:agree": "同意导出操作日志",
+    "bot:export:refuse": "拒绝导出操作日志",
+    "bot:evidence:pack": "生成证据包",
+    "customers:hold:place": "设置法律保全",
+    "customers:hold:release": "解除法律保全",
     "desk:staff:signin": "登录",
 }
 SUBJECTS = {
@@ -74,6 +83,10 @@ SUBJECTS = {
     "repair": ("对账", ""),
     "welcome": ("欢迎语", ""),
     "contact_way": ("渠道活码", ""),
+    "book": ("审计链", ""),
+    "export": ("导出申请", ""),
+    "evidence": ("证据包", ""),
+    "hold": ("法律保全", ""),
 }
 KEYS = {  # in the order in which they are told
     "name": "名称",
@@ -99,6 +112,11 @@ KEYS = {  # in the order in which they are told
     "same": "重复",
     "held": "待核对客户",
     "rejected": "未导入",
+    "rows": "条数",
+    "position": "链上位置",
+    "about": "对象",
+    "files": "文件数",
+    "personal": "含个人信息",
     "sha256": "内容指纹",
 }
 DAYS = {"valid_from", "valid_until"}

@@ -3,18 +3,22 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast
 from uuid import UUID
 
 import typer
+from pydantic import ValidationError
 
 from bank.database import utc_now
 from bank.settings import Settings
+from bank.signing import open_signer
+from bot import audit_commands, logs, serve, sidecar
 from bot import doctor as checkup
-from bot import logs, serve, sidecar
 from bot.demo import run, story
+from bot.evidence.checking import faults_of
+from bot.evidence.making import Order, make_pack
 from bot.importing import KINDS, import_file
 from bot.loops import Role
 from bot.replaying import replayed
@@ -23,6 +27,7 @@ from compliance.verdict import Role as Speaker
 from knowledge import retrieve as retrieval
 from knowledge.encoder import load_encoder
 from migrations import migrate as bring_up
+from migrations.granting import grant_to
 
 app = typer.Typer(
     name="siyu",
@@ -31,14 +36,24 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(audit_commands.commands, name="audit")
 
 
 def main() -> None:
     """Run a verb: 0 done, 1 did not succeed (one line on stderr), 2 wrong usage."""
     try:
         app()
+    except ValidationError as wrong:
+        _fail("; ".join(_says(error) for error in wrong.errors()))
     except (RuntimeError, OSError, ValueError) as error:
         _fail(str(error).splitlines()[0] if str(error) else type(error).__name__)
+
+
+def _says(error: Mapping[str, Any]) -> str:
+    """What is wrong with a setting: its own sentence, or pydantic's after its name."""
+    said = str(error["msg"]).removeprefix("Value error, ")
+    name = "_".join(str(part) for part in error["loc"]).upper()
+    return said if said.startswith("SIYU_") else f"SIYU_{name}: {said}"
 
 
 def _fail(reason: str) -> NoReturn:
@@ -96,13 +111,17 @@ def serve_command(
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    role: Annotated[str, typer.Option("--grant-to", help="Role the application connects as.")] = "",
+) -> None:
     """Bring the database to today's schema.
 
-    Example: siyu migrate
+    Example: siyu migrate --grant-to siyu_app
     """
     with serve.with_database(_settings()) as ready:
         bring_up(ready.database_url)
+        if role:
+            grant_to(ready.database_url, role)
     typer.echo("schema is current")
 
 
@@ -218,3 +237,41 @@ def replay(suggestion_id: Annotated[str, typer.Argument(help="Id of a suggestion
     if told is None:
         _fail(f"no suggestion {wanted}")
     typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+
+
+@app.command()
+def evidence(
+    customer: Annotated[UUID | None, typer.Option(help="Id of a customer.")] = None,
+    touch: Annotated[UUID | None, typer.Option(help="Id of a touch.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New folder for the pack.")] = None,
+    check: Annotated[Path | None, typer.Option("--verify", help="Check this pack.")] = None,
+    personal: Annotated[
+        bool, typer.Option("--with-personal-data", help="Do not mask; needs --by.")
+    ] = False,
+    by: Annotated[str, typer.Option(help="Userid of whoever takes the pack.")] = "",
+    second: Annotated[str, typer.Option(help="Userid of the second person.")] = "",
+    public_key: Annotated[str, typer.Option(help="Trust this key too, for --verify.")] = "",
+) -> None:
+    """Everything kept about a customer or a touch, in files that can be checked.
+
+    Example: siyu evidence --customer 3f0c… --out pack && siyu evidence --verify pack
+    """
+    chosen = [(name, one) for name, one in (("customer", customer), ("touch", touch)) if one]
+    if check is not None:
+        raise SystemExit(_checked_pack(check, public_key))
+    if len(chosen) != 1 or out is None:
+        raise typer.BadParameter("give --customer or --touch with --out, or --verify")
+    [(about, subject)] = chosen
+    order = Order(about, subject, out, personal, by, second)
+    with serve.with_database(_settings()) as ready:
+        made = asyncio.run(make_pack(ready, order, utc_now()))
+    told = {"files": len(made["files"]) + 1, "rows": made["rows"], "out": str(out)}
+    typer.echo(json.dumps(told, ensure_ascii=False))
+
+
+def _checked_pack(folder: Path, public_key: str) -> int:
+    """Print what is wrong with the pack, or that nothing is."""
+    signer = open_signer(_settings())
+    faults = faults_of(folder, signer.trusting(public_key) if public_key else signer)
+    typer.echo("\n".join(faults) or "完好：每个文件都与出具时一致。")
+    return 1 if faults else 0

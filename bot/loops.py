@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import structlog
 
+from bank.audit_heads import open_heads
+from bank.audit_keeping import Keeper, run_asked_check
 from bank.bells import rung
 from bank.settings import Settings
 from bot import intents
@@ -38,6 +40,8 @@ HELD_PAUSE = 20.0
 SERVICE_PAUSE = 10.0
 ACCOUNTS_PAUSE = 600.0
 PAIRS_PAUSE = 30.0
+AUDIT_PAUSE = 1.0
+CHECK_PAUSE = 5.0
 PURGE_PAUSE = 3600.0
 
 
@@ -90,6 +94,8 @@ def _loops(settings: Settings, parts: Parts, role: Role) -> list[Coroutine[Any, 
         _every(parts, ACCOUNTS_PAUSE, learn_service_accounts),
         _every(parts, HELD_PAUSE, release_held),
         _every(parts, PURGE_PAUSE, forget_texts),
+        _every(parts, AUDIT_PAUSE, linking_audit_book(settings, parts)),
+        _every(parts, CHECK_PAUSE, checking_audit_book(settings)),
     ]
 
 
@@ -200,6 +206,26 @@ def pulling_service(settings: Settings) -> Work:
 async def learn_service_accounts(parts: Parts) -> None:
     """Know the accounts of 微信客服 this app may act for."""
     await service_chat.learn_accounts(parts.sessions, parts.wecom)
+
+
+def linking_audit_book(settings: Settings, parts: Parts) -> Work:
+    """Link the lines of the audit book, about a second after they were written."""
+    keeper = Keeper(parts.sessions, open_heads(settings))
+
+    async def link_audit_book(parts: Parts) -> None:
+        await keeper.link(parts.now())
+
+    return link_audit_book
+
+
+def checking_audit_book(settings: Settings) -> Work:
+    """Check the audit book whenever somebody asked for it."""
+    heads = open_heads(settings)
+
+    async def check_audit_book(parts: Parts) -> None:
+        await run_asked_check(parts.sessions, settings.database_url, heads, parts.now())
+
+    return check_audit_book
 
 
 async def _on_bell(parts: Parts, bell: str, patience: float, work: Work) -> None:

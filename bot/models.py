@@ -5,7 +5,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Identity, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+)
 from sqlmodel import Field, SQLModel
 
 from bank.database import document, instant, key, word
@@ -395,3 +403,25 @@ class RepairMark(SQLModel, table=True):
 
     staff_id: UUID = Field(foreign_key="staff.id", primary_key=True)
     compared_at: datetime = instant(index=True)
+
+
+class ExportRequest(SQLModel, table=True):
+    """A wish to export many lines of the audit book 导出申请; another person has to agree."""
+
+    __tablename__ = "export_request"
+    __table_args__ = (
+        CheckConstraint("decided_by <> asked_by", name="second_person"),
+        CheckConstraint("(agreed IS NULL) = (decided_by IS NULL)", name="decided_by_somebody"),
+    )
+
+    id: UUID = key()
+    query: dict[str, Any] = document(default_factory=dict)
+    rows: int
+    last_entry: int = Field(sa_type=BigInteger, description="later lines are not part of it")
+    reason: str
+    asked_by: str
+    asked_at: datetime = instant(index=True)
+    agreed: bool | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = instant(default=None)
+    fetched_at: datetime | None = instant(default=None)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
 from uuid import UUID
 
 from aiohttp import web
@@ -14,6 +13,8 @@ from bank import audit
 from bank import staff as people
 from bank.models import AuditEntry, Branch, Role, Staff
 from bot import audit_words
+from bot.audit_export import ALONE
+from bot.audit_search import Wanted, wanted_of
 from desk.permissions import allow
 from desk.render import page
 from desk.signed import session_of
@@ -62,10 +63,11 @@ class AuditPage:
     """`/system/audit`: the audit book, newest first."""
 
     lines: list[AuditLine]
-    action: str
+    wanted: Wanted
     actions: list[tuple[str, str]]
-    actor: str
     actors: list[tuple[str, str]]
+    subjects: list[tuple[str, str]]
+    alone: int  # as many lines may be exported without a second person
     query: str  # everything but the page, for the pager
     total: int
     number: int
@@ -76,34 +78,28 @@ class AuditPage:
 @allow(Role.COMPLIANCE, Role.AUDITOR)
 async def audit_book(request: web.Request) -> web.Response:
     """Who did what, newest first."""
-    session = session_of(request)
-    action, actor = request.query.get("action", ""), request.query.get("actor", "")
-    wanted = _audit_conditions(action, actor)
-    counted = select(func.count(col(AuditEntry.id))).where(*wanted)
+    session, wanted = session_of(request), wanted_of(request.query)
+    conditions = wanted.conditions()
+    counted = select(func.count(col(AuditEntry.id))).where(*conditions)
     total = (await session.execute(counted)).scalar_one()
     number, pages = _page_of(request, total)
     names = await actor_names(session)
     context = AuditPage(
-        lines=await audit_lines(session, names, wanted, AUDIT_PAGE, (number - 1) * AUDIT_PAGE),
-        action=action,
+        lines=await audit_lines(session, names, conditions, AUDIT_PAGE, (number - 1) * AUDIT_PAGE),
+        wanted=wanted,
         actions=[("", "全部操作"), *audit_words.ACTIONS.items()],
-        actor=actor,
         actors=[("", "全部人员"), *names.items()],
-        query=urlencode([(k, v) for k, v in (("action", action), ("actor", actor)) if v]),
+        subjects=[
+            ("", "全部对象"),
+            *((s, label) for s, (label, _) in audit_words.SUBJECTS.items()),
+        ],
+        alone=ALONE,
+        query=wanted.query,
         total=total,
         number=number,
         pages=pages,
     )
     return page(request, "bot/audit.html", context)
-
-
-def _audit_conditions(action: str, actor: str) -> list[ColumnElement[bool]]:
-    wanted: list[ColumnElement[bool]] = []
-    if action:
-        wanted.append(col(AuditEntry.action) == action)
-    if actor:
-        wanted.append(col(AuditEntry.actor) == actor)
-    return wanted
 
 
 def _page_of(request: web.Request, total: int) -> tuple[int, int]:

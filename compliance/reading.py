@@ -61,5 +61,5 @@ def _sentences(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _ends_here(text: str, at: int) -> bool:
-    """Whether a sentence ends with this character; of several marks in a row the last one counts."""
+    """Whether a sentence ends with this character: the last of several marks in a row."""
     return text[at] in _SENTENCE_ENDS and text[at + 1 : at + 2] not in _SENTENCE_ENDS

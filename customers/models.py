@@ -124,6 +124,29 @@ class Consent(SQLModel, table=True):
     withdrawn_at: datetime | None = instant(default=None)
 
 
+class LegalHold(SQLModel, table=True):
+    """A legal hold 法律保全 on a customer: until it is released, nothing of them is removed."""
+
+    __tablename__ = "legal_hold"
+    __table_args__ = (
+        Index(
+            "uq_legal_hold_in_force",
+            "customer_id",
+            unique=True,
+            postgresql_where="released_at IS NULL",
+        ),
+    )
+
+    id: UUID = key()
+    customer_id: UUID = Field(foreign_key="customer.id", index=True)
+    reason: str
+    placed_by: str
+    placed_at: datetime = instant()
+    released_at: datetime | None = instant(default=None)
+    released_by: str = ""
+    release_reason: str = ""
+
+
 class Holding(SQLModel, table=True):
     """What a customer holds of a product."""
 

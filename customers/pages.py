@@ -120,6 +120,7 @@ class Portrait:
     stages: Options
     may_stage: bool
     may_withdraw: bool
+    sees_holds: bool
     stage: str  # as chosen in the form
     note: str = ""  # as typed
     errors: dict[str, str] = field(default_factory=dict)  # field → what is wrong
@@ -264,6 +265,7 @@ async def _portrait(
         stages=[(each.value, each.label) for each in Stage],
         may_stage=_follows_now(who, [follow for follow, _ in follows]),
         may_withdraw=facts.consents_to_marketing and who.may(*WITHDRAWS),
+        sees_holds=who.may(Role.COMPLIANCE, Role.AUDITOR),
         stage=stage,
         note=note,
         errors=errors or {},

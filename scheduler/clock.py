@@ -12,6 +12,8 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from bank.audit_heads import open_heads
+from bank.audit_keeping import keep_day
 from bank.database import Sessions, utc_now
 from bank.settings import Settings
 from content import review
@@ -63,6 +65,11 @@ async def enrol(sessions: Sessions, wecom: WeComClient, settings: Settings, now:
         return await triggers.enrol_by_date(session, now)
 
 
+async def anchor(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> bool:
+    """Sign the day's head of the audit book outside the database, and have the book checked."""
+    return await keep_day(sessions, open_heads(settings), now)
+
+
 @dataclass(frozen=True)
 class Job:
     """A tick, how often it runs, and the work only one process does at a time."""
@@ -79,6 +86,8 @@ JOBS = (
     Job(expire, 30, "expiry"),
     # Dates move once a day; asking every hour catches up after any outage.
     Job(enrol, 3600, "dates"),
+    # Looked at often, done once a day: a book that has just begun gets its first head at once.
+    Job(anchor, 60, "audit"),
 )
 
 

@@ -1,4 +1,4 @@
-"""`python -m bot.bench`: figures of this machine; `install`: from nothing; `burst`: a rush."""
+"""`python -m bot.bench`: figures of this machine; `install`, `burst` and `audit` apart."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bot.bench import burst, callbacks, checker, idle, install, suggestions, tables
+from bot.bench import audit, burst, callbacks, checker, idle, install, suggestions, tables
 from bot.bench.machine import Machine, a_bank, machine, postgresql_version, quiet, split_cores
 
 WIDTH = 120
@@ -94,6 +94,21 @@ def burst_command(
     with a_bank() as settings:
         found = burst.measure(settings, plan)
     tables.show_burst(console, found)
+    if as_json:
+        typer.echo(json.dumps(tables.plain(found), ensure_ascii=False, indent=2))
+
+
+@app.command(name="audit")
+def audit_command(
+    lines: Annotated[int, typer.Option(help="Lines in the book that is checked.")] = 100_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """What the chain of the audit book costs its writers, and whether damage is always found."""
+    console, plan = Console(quiet=as_json, width=WIDTH), audit.Plan(lines=lines)
+    tables.show_machine(console, _machine())
+    with a_bank() as settings:
+        found = audit.measure(settings, plan)
+    tables.show_audit(console, found)
     if as_json:
         typer.echo(json.dumps(tables.plain(found), ensure_ascii=False, indent=2))
 

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bot.bench.audit import Auditing
 from bot.bench.burst import Burst
 from bot.bench.callbacks import GOAL, Callbacks
 from bot.bench.checker import Checker, Rate
@@ -133,6 +134,26 @@ def show_checker(console: Console, found: Checker) -> None:
 def _rate(rate: Rate) -> str:
     low, high = rate.interval
     return f"{rate.share:.3f} ({low:.2f}–{high:.2f})" if rate.of else "–"
+
+
+def show_audit(console: Console, found: Auditing) -> None:
+    """What the writers of the audit book notice of its chain, and what a check finds."""
+    plan = found.plan
+    table = _table(f"Audit lines, {plan.writers} writers, a commit each", "/s", "p50 ms", "p99 ms")
+    for way in found.written:
+        figures = (f"{way.per_second:,.0f}", f"{way.p50_ms:.2f}", f"{way.p99_ms:.2f}")
+        table.add_row(way.way, *figures)
+    console.print(table)
+    console.print(f"a line waited {found.behind_seconds:.1f} s at most for its link\n")
+    table = _table(f"One damaged line among {plan.lines:,}", "tried", "found", "slowest check s")
+    for each in found.found:
+        counts = (f"{each.tried}", f"{each.found}")
+        table.add_row(each.damage, *counts, f"{each.slowest_seconds:.1f}")
+    console.print(table)
+    console.print(
+        f"linked in {found.link_seconds:.1f} s, checked in {found.check_seconds:.1f} s"
+        " while nothing was wrong\n"
+    )
 
 
 def show_idle(console: Console, found: Idle) -> None:

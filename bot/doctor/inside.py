@@ -18,6 +18,7 @@ KEYS = Words("callback keys", "回调密钥")
 DATABASE = Words("database", "数据库")
 SCHEMA = Words("schema", "表结构")
 SEAL = Words("sealing key", "加密密钥")
+BOOK = Words("audit book", "审计链")
 MODEL = Words("wording model", "大模型")
 PATIENCE = aiohttp.ClientTimeout(total=5.0)
 
@@ -35,6 +36,7 @@ async def look(settings: Settings) -> list[Finding]:
         await _database(settings),
         await _schema(settings),
         _seal(settings),
+        await _book(settings),
         await _model(settings),
     ]
 
@@ -170,6 +172,29 @@ def _seal(settings: Settings) -> Finding:
         " need the same SIYU_SECRET_KEY, and a backup needs it too",
         f"保存在本机 {settings.home.name}/secret.key；多台机器共用数据库时须设置相同的"
         " SIYU_SECRET_KEY，备份时也要一并保存",
+    )
+
+
+MAY_CHANGE = (
+    "SELECT has_table_privilege('audit_entry', 'UPDATE, DELETE, TRUNCATE')"
+    " OR has_table_privilege('audit_link', 'UPDATE, DELETE, TRUNCATE')"
+)
+
+
+async def _book(settings: Settings) -> Finding:
+    """Whether the role we connect as could change the audit book."""
+    try:
+        may_change = await _first(settings, MAY_CHANGE)
+    except psycopg.Error:
+        return worth_knowing(BOOK, "no table yet", "尚无数据表")
+    if not may_change:
+        return well(BOOK, "our database role can only add to it", "数据库账号只能追加，不能改动")
+    return worth_knowing(
+        BOOK,
+        "our database role could switch its triggers off; run `siyu migrate --grant-to ROLE` as the"
+        " owner and connect as that role (docs/howto/verify-the-audit-book.md)",
+        "当前数据库账号有权停用其触发器；请由表的所有者执行 siyu migrate --grant-to 应用账号，"
+        "并用该账号连接",
     )
 
 

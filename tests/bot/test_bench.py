@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bot.bench import burst, callbacks, shelf, suggestions, tables
+from bot.bench import audit, burst, callbacks, shelf, suggestions, tables
 from bot.bench.machine import bank_at, machine, percentile, postgresql_version
 from bot.bench.processes import memory_of
 from bot.inbound.inbox import AT_ONCE
@@ -48,6 +48,19 @@ def test_suggestions_are_measured_at_every_size(database: str, tmp_path: Path) -
     assert all(0 < size.p50_ms <= size.p95_ms <= size.slowest_ms for size in found.sizes)
     assert all(sum(size.outcomes.values()) == plan.questions for size in found.sizes)
     tables.show_suggestions(Console(quiet=True), found)
+
+
+def test_the_audit_book_is_measured_and_every_damage_is_found(
+    database: str, tmp_path: Path
+) -> None:
+    plan = audit.Plan(writers=2, seconds=0.3, rounds=1, lines=300, times=2)
+    found = audit.measure(bank_at(tmp_path, database), plan)
+    assert [way.way for way in found.written] == list(audit.WAYS)
+    assert all(way.per_second > 0 and 0 < way.p50_ms <= way.p99_ms for way in found.written)
+    assert [(each.damage, each.found) for each in found.found] == [
+        (damage, plan.times) for damage in audit.DAMAGES
+    ]
+    tables.show_audit(Console(quiet=True), found)
 
 
 def test_the_library_grows_by_other_series_of_the_same_subjects() -> None:

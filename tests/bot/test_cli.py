@@ -78,7 +78,8 @@ async def _import(settings: Settings, file: Path) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "serve", "migrate", "doctor", "import", "guard", "retrieve", "replay"]
+    "command",
+    ["demo", "serve", "migrate", "doctor", "import", "guard", "retrieve", "replay", "evidence"],
 )
 def test_every_verb_has_help_with_an_example(command: str) -> None:
     told = run.invoke(app, [command, "--help"])

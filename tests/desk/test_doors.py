@@ -42,6 +42,9 @@ TABLE: dict[str, set[Role]] = {
     "/system/repairs": {R.ADMIN, R.AUDITOR},
     "/system/staff": {R.ADMIN, R.AUDITOR},
     "/system/audit": {R.COMPLIANCE, R.AUDITOR},
+    "/system/audit/chain": {R.COMPLIANCE, R.AUDITOR},
+    "/system/audit/exports": {R.COMPLIANCE, R.AUDITOR},
+    "/system/audit/terms": {R.COMPLIANCE, R.AUDITOR},
     "/system/components": {R.ADMIN},
 }
 

@@ -2,11 +2,15 @@
 
 from datetime import timedelta
 
+from bank import audit
+from bank.audit_heads import open_heads
+from bank.audit_keeping import Keeper
+from bank.models import AuditCheck
 from scheduler import clock, sending
 from scheduler.models import TouchState
 from tests.scheduler.worlds import Bank
 
-SEND, COLLECT, RECONCILE, EXPIRE, ENROL = clock.JOBS
+SEND, COLLECT, RECONCILE, EXPIRE, ENROL, ANCHOR = clock.JOBS
 
 
 async def run(bank: Bank, job: clock.Job) -> bool:
@@ -41,6 +45,19 @@ async def test_expired_material_ends_and_its_touches_with_it(the_bank: Bank):
     assert await run(the_bank, EXPIRE)
     assert await run(the_bank, SEND)
     assert await the_bank.states() == {TouchState.REFUSED: 2}
+
+
+async def test_the_audit_book_gets_its_head_once_a_day(the_bank: Bank):
+    heads = open_heads(the_bank.settings)
+    async with the_bank.sessions.begin() as session:
+        audit.record(session, "desk:staff:signin", "x", by="x", now=the_bank.clock())
+    await Keeper(the_bank.sessions, heads).link(the_bank.clock())
+    assert await run(the_bank, ANCHOR)
+    assert await run(the_bank, ANCHOR)
+    assert len(heads.read()) == len(await the_bank.rows(AuditCheck)) == 1
+    the_bank.clock.forward(timedelta(days=1))
+    assert await run(the_bank, ANCHOR)
+    assert len(heads.read()) == 2
 
 
 async def test_it_starts_and_stops(the_bank: Bank):
