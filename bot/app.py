@@ -53,6 +53,7 @@ from knowledge import indexing, suggestions
 from knowledge.encoder import load_encoder
 from knowledge.indexing import LIBRARY_INDEX, LibraryIndex
 from knowledge.writer import WRITER, OpenAIWriter, QuotingWriter, Writer
+from outbound.facts import policy_of
 from wecom.archive import ArchiveClient
 from wecom.client import WeComClient
 from wecom.intents import Intents
@@ -106,7 +107,7 @@ class Parts:
     @property
     def greeter(self) -> Greeter:
         """The sender of welcomes, made of these parts."""
-        return Greeter(self.sessions, self.wecom, self.seal, self.now)
+        return Greeter(self.sessions, self.wecom, self.seal, policy_of(self.settings), self.now)
 
     @property
     def way_maker(self) -> WayMaker:

@@ -125,7 +125,7 @@ def _answered(talk: _Talk, shelf: Shelf, code: str, question: str, at: datetime)
     talk.say(
         ServiceSpeaker.ROBOT,
         service_rows.ANSWER,
-        words.labelled(paper.passages[0], (paper.version.title,)),
+        words.sourced(paper.passages[0], (paper.version.title,)),
         at + timedelta(seconds=2),
         version_ids=[paper.version.id],
         confidence=0.9 + len(question) / 1000,
