@@ -21,6 +21,7 @@ import customers.pages
 import desk.components
 import desk.signin
 import knowledge.pages
+import outbound.pages
 import scheduler.pages
 from bank.bells import BELLS, Bells
 from bank.database import Sessions, open_engine, open_sessions, utc_now
@@ -53,6 +54,7 @@ from knowledge import indexing, suggestions
 from knowledge.encoder import load_encoder
 from knowledge.indexing import LIBRARY_INDEX, LibraryIndex
 from knowledge.writer import WRITER, OpenAIWriter, QuotingWriter, Writer
+from outbound import alerts
 from outbound.facts import policy_of
 from wecom.archive import ArchiveClient
 from wecom.client import WeComClient
@@ -70,6 +72,7 @@ HEARD = (
     repair.BELL,
     contact_ways.BELL,
     service_rows.BELL,
+    alerts.BELL,
 )
 
 
@@ -258,7 +261,7 @@ def make_app(settings: Settings, parts: Parts) -> web.Application:
     app.cleanup_ctx.append(watched)
     app[robot.ROBOT] = robot.robot_of(settings, parts.sessions, parts.index, parts.writer)
     app.on_cleanup.append(robot.close)
-    set_up(app, "bot", "content", "customers", "knowledge", "scheduler", "attribution")
+    set_up(app, "bot", "content", "customers", "knowledge", "outbound", "scheduler", "attribution")
     for module in PAGES:
         app.add_routes(module.routes)
     return app
@@ -288,6 +291,7 @@ PAGES = (
     customers.pages,
     customers.group_pages,
     knowledge.pages,
+    outbound.pages,
     scheduler.pages,
     attribution.pages,
     desk.components,

@@ -49,6 +49,7 @@ ACTIONS = {
     "bot:contact_way:retry": "重新生成渠道活码",
     "bot:contact_way:retire": "停用渠道活码",
     "bot:contact_way:welcome": "设置渠道欢迎语",
+    "outbound:conduct_alert:see": "核查拦截告警",
     "desk:staff:signin": "登录",
 }
 SUBJECTS = {
@@ -74,6 +75,7 @@ SUBJECTS = {
     "repair": ("对账", ""),
     "welcome": ("欢迎语", ""),
     "contact_way": ("渠道活码", ""),
+    "conduct_alert": ("行为告警", ""),
 }
 KEYS = {  # in the order in which they are told
     "name": "名称",

@@ -42,6 +42,7 @@ TABLE: dict[str, set[Role]] = {
     "/system/repairs": {R.ADMIN, R.AUDITOR},
     "/system/staff": {R.ADMIN, R.AUDITOR},
     "/system/audit": {R.COMPLIANCE, R.AUDITOR},
+    "/system/outbound": {R.COMPLIANCE, R.AUDITOR},
     "/system/components": {R.ADMIN},
 }
 
