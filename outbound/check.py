@@ -158,10 +158,7 @@ def _staff(saying: Saying, facts: Facts, now: datetime) -> Against:
         return None
     if facts.education and not saying.edited:
         return None
-    until = facts.staff.certified_until
-    return Cause.STAFF, (
-        say.CERTIFICATE_ENDED.format(until=until) if until else say.NO_CERTIFICATE,
-    )
+    return Cause.STAFF, (facts.uncertified(),)
 
 
 async def _material(session: AsyncSession, saying: Saying, facts: Facts, now: datetime) -> Against:

@@ -17,6 +17,7 @@ from content import library, products
 from content.models import Kind, Product, Version
 from customers import book
 from customers.models import Consent, Customer
+from outbound import reasons
 from outbound.models import Door
 from wecom.channels import Channel
 
@@ -122,6 +123,11 @@ class Facts:
             return True
         until = self.staff.certified_until
         return until is not None and local_day(now) <= until
+
+    def uncertified(self) -> str:
+        """Why the RM may not sell, in words."""
+        until = self.staff.certified_until if self.staff else None
+        return reasons.CERTIFICATE_ENDED.format(until=until) if until else reasons.NO_CERTIFICATE
 
     @property
     def education(self) -> bool:
