@@ -14,6 +14,7 @@ from sqlmodel import col
 
 from bank import staff as people
 from bank.models import Role, Staff
+from content.checks import CATEGORY_LABELS
 from content.models import Version
 from customers.models import Customer
 from desk.permissions import allow
@@ -76,6 +77,15 @@ class UsedVersion:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A finding in words."""
+
+    level: str
+    category: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class MessagePage:
     """`/system/outbound/{id}`: why this was said, or was not."""
 
@@ -88,6 +98,7 @@ class MessagePage:
     may_see: bool
     tone: str
     level: str
+    findings: list[Shown]
     source_href: str
 
 
@@ -182,9 +193,18 @@ async def message_page(request: web.Request) -> web.Response:
         level={"pass": "通过", "warn": "提示", "block": "拦截"}.get(
             str(message.verdict.get("level")), "—"
         ),
+        findings=_findings(message),
         source_href=_href(message),
     )
     return page(request, "outbound/message.html", context)
+
+
+def _findings(message: OutboundMessage) -> list[Shown]:
+    level = str(message.verdict.get("level", ""))
+    return [
+        Shown(level, CATEGORY_LABELS.get(found["category"], "合规提示"), found["reason"])
+        for found in message.verdict.get("findings", [])
+    ]
 
 
 async def _versions(session: AsyncSession, message: OutboundMessage) -> list[UsedVersion]:
