@@ -279,7 +279,7 @@ def _row(answer: Passed | Refused, source_id: object, now: datetime) -> Outbound
         text=text,
         text_hash=records.hash_of(text),
         suggested_hash=records.hash_of(saying.suggested) if saying.suggested else "",
-        edited=saying.edited and text != saying.suggested,
+        edited=saying.edited and text.removesuffix(f"\n{AI_CONFIRMED}") != saying.suggested,
         versions=facts.versions(),
         passages=list(saying.passages),
         writer=saying.writer,
