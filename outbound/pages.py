@@ -141,7 +141,7 @@ async def message_list(request: web.Request) -> web.Response:
 def _joined(query: Any) -> Any:
     return (
         query.outerjoin(Staff, col(Staff.id) == col(OutboundMessage.staff_id))
-        .outerjoin(Customer, col(Customer.id) == col(OutboundMessage.customer_id))
+        .outerjoin(Customer, records.whose())
         .outerjoin(ConductAlert, col(ConductAlert.message_id) == col(OutboundMessage.id))
     )
 

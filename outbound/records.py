@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import ColumnElement, CursorResult, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -118,6 +118,15 @@ async def did_not_arrive(
         row.state, row.settled_at = OutboundState.UNSENT, now
 
 
+def whose() -> ColumnElement[bool]:
+    """The customer of a message: known then, or known since under the same WeCom id."""
+    since = and_(
+        col(OutboundMessage.customer_id).is_(None),
+        col(Customer.external_userid) == col(OutboundMessage.contact),
+    )
+    return or_(col(Customer.id) == col(OutboundMessage.customer_id), since)
+
+
 @dataclass(frozen=True)
 class Why:
     """Why something was said: the row and the people, consent, alert it points to."""
@@ -134,7 +143,7 @@ async def why(session: AsyncSession, message_id: UUID) -> Why | None:
     query = (
         select(OutboundMessage, Staff, Customer, Consent, ConductAlert)
         .outerjoin(Staff, col(Staff.id) == col(OutboundMessage.staff_id))
-        .outerjoin(Customer, col(Customer.id) == col(OutboundMessage.customer_id))
+        .outerjoin(Customer, whose())
         .outerjoin(Consent, col(Consent.id) == col(OutboundMessage.consent_id))
         .outerjoin(ConductAlert, col(ConductAlert.message_id) == col(OutboundMessage.id))
         .where(col(OutboundMessage.id) == message_id)
