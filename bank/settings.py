@@ -89,6 +89,17 @@ class Settings(BaseSettings):
     service_confidence: float = Field(
         0.8, ge=0.5, le=1, description="Confidence below which 微信客服 hands over to a person."
     )
+    ai_filing_number: str = Field(
+        "",
+        description="Filing number (备案号) of the automatic answers; without it there are none.",
+    )
+    ai_label: bool = Field(
+        True, description="Marks what a model drafted and an RM sent as made by AI (AI生成)."
+    )
+    link_hosts: list[str] = Field(
+        [],
+        description="Hosts a link to customers may lead to, a JSON list; each with all below it.",
+    )
     robot_token: SecretStr = Field(
         SecretStr(""), description="Token of the internal robot (智能机器人); empty: no robot."
     )

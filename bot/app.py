@@ -22,6 +22,7 @@ import customers.pages
 import desk.components
 import desk.signin
 import knowledge.pages
+import outbound.pages
 import scheduler.pages
 from bank.bells import BELLS, Bells
 from bank.database import Sessions, open_engine, open_sessions, utc_now
@@ -54,6 +55,8 @@ from knowledge import indexing, suggestions
 from knowledge.encoder import load_encoder
 from knowledge.indexing import LIBRARY_INDEX, LibraryIndex
 from knowledge.writer import WRITER, OpenAIWriter, QuotingWriter, Writer
+from outbound import alerts
+from outbound.facts import policy_of
 from wecom.archive import ArchiveClient
 from wecom.client import WeComClient
 from wecom.intents import Intents
@@ -70,6 +73,7 @@ HEARD = (
     repair.BELL,
     contact_ways.BELL,
     service_rows.BELL,
+    alerts.BELL,
 )
 
 
@@ -107,7 +111,7 @@ class Parts:
     @property
     def greeter(self) -> Greeter:
         """The sender of welcomes, made of these parts."""
-        return Greeter(self.sessions, self.wecom, self.seal, self.now)
+        return Greeter(self.sessions, self.wecom, self.seal, policy_of(self.settings), self.now)
 
     @property
     def way_maker(self) -> WayMaker:
@@ -258,7 +262,7 @@ def make_app(settings: Settings, parts: Parts) -> web.Application:
     app.cleanup_ctx.append(watched)
     app[robot.ROBOT] = robot.robot_of(settings, parts.sessions, parts.index, parts.writer)
     app.on_cleanup.append(robot.close)
-    set_up(app, "bot", "content", "customers", "knowledge", "scheduler", "attribution")
+    set_up(app, "bot", "content", "customers", "knowledge", "outbound", "scheduler", "attribution")
     for module in PAGES:
         app.add_routes(module.routes)
     return app
@@ -290,6 +294,7 @@ PAGES = (
     customers.group_pages,
     customers.hold_pages,
     knowledge.pages,
+    outbound.pages,
     scheduler.pages,
     attribution.pages,
     desk.components,

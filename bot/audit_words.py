@@ -58,6 +58,7 @@ ACTIONS = {
     "bot:evidence:pack": "生成证据包",
     "customers:hold:place": "设置法律保全",
     "customers:hold:release": "解除法律保全",
+    "outbound:conduct_alert:see": "核查拦截告警",
     "desk:staff:signin": "登录",
 }
 SUBJECTS = {
@@ -87,6 +88,7 @@ SUBJECTS = {
     "export": ("导出申请", ""),
     "evidence": ("证据包", ""),
     "hold": ("法律保全", ""),
+    "conduct_alert": ("行为告警", ""),
 }
 KEYS = {  # in the order in which they are told
     "name": "名称",

@@ -14,6 +14,7 @@ from bank.database import Sessions
 from bot import member_cards
 from bot.models import CardKind, MemberCard
 from bot.service import handover as service_handover
+from outbound import alerts
 from scheduler import reminders
 from wecom.client import WeComClient
 from wecom.errors import WeComError
@@ -131,6 +132,15 @@ async def _seen(
     return Pressed(says=f"{await _name(sessions, userid)}已知悉")
 
 
+async def _look_into(
+    sessions: Sessions, wecom: WeComClient, card: MemberCard, userid: str, now: datetime
+) -> Pressed:
+    """Somebody of compliance looks into a refused attempt; the first one counts."""
+    async with sessions.begin() as session:
+        await alerts.see(session, UUID(card.subject_id), by=userid, now=card.pressed_at or now)
+    return Pressed(says=f"{await _name(sessions, userid)}核查中")
+
+
 async def _no_more_today(
     sessions: Sessions, wecom: WeComClient, card: MemberCard, userid: str, now: datetime
 ) -> Pressed:
@@ -146,4 +156,5 @@ _ACTS: dict[CardKind, Act] = {
     CardKind.HANDOVER: _take_over,
     CardKind.CHURN: _seen,
     CardKind.TASKS: _no_more_today,
+    CardKind.CONDUCT: _look_into,
 }

@@ -12,7 +12,7 @@ from bank.audit_heads import open_heads
 from bank.audit_keeping import Keeper, run_asked_check
 from bank.bells import rung
 from bank.settings import Settings
-from bot import intents
+from bot import conduct, intents
 from bot.app import Parts
 from bot.chat import customer_chat
 from bot.inbound import held, inbox, rejections, repair, retention
@@ -21,6 +21,7 @@ from bot.service import rows as service_rows
 from bot.service.answers import Assistant
 from bot.welcoming import contact_ways, welcome_rows
 from knowledge import indexing
+from outbound import alerts
 from scheduler.clock import Clockwork
 
 log = structlog.get_logger("bot")
@@ -39,6 +40,7 @@ INTENT_PAUSE = 60.0
 HELD_PAUSE = 20.0
 SERVICE_PAUSE = 10.0
 ACCOUNTS_PAUSE = 600.0
+CONDUCT_PATIENCE = 10.0
 PAIRS_PAUSE = 30.0
 AUDIT_PAUSE = 1.0
 CHECK_PAUSE = 5.0
@@ -93,6 +95,7 @@ def _loops(settings: Settings, parts: Parts, role: Role) -> list[Coroutine[Any, 
         _every(parts, SERVICE_PAUSE, pulling_service(settings)),
         _every(parts, ACCOUNTS_PAUSE, learn_service_accounts),
         _every(parts, HELD_PAUSE, release_held),
+        _on_bell(parts, alerts.BELL, CONDUCT_PATIENCE, tell_compliance),
         _every(parts, PURGE_PAUSE, forget_texts),
         _every(parts, AUDIT_PAUSE, linking_audit_book(settings, parts)),
         _every(parts, CHECK_PAUSE, checking_audit_book(settings)),
@@ -201,6 +204,11 @@ def pulling_service(settings: Settings) -> Work:
         await service_chat.pull_without_bell(parts.sessions, parts.wecom, settings, parts.now())
 
     return pull_service
+
+
+async def tell_compliance(parts: Parts) -> None:
+    """Tell compliance of attempts that were refused for what they were."""
+    await conduct.tell(parts.sessions, parts.wecom, parts.settings, parts.now())
 
 
 async def learn_service_accounts(parts: Parts) -> None:

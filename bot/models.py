@@ -353,6 +353,7 @@ class CardKind(enum.StrEnum):
     HANDOVER = "handover"
     CHURN = "churn"
     TASKS = "tasks"
+    CONDUCT = "conduct"
 
 
 class MemberCard(SQLModel, table=True):

@@ -105,6 +105,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             _entry("对账与补偿", "/system/repairs", "refresh", Role.ADMIN, Role.AUDITOR),
             _entry("员工与角色", "/system/staff", "key", Role.ADMIN, Role.AUDITOR),
             _entry("操作日志", "/system/audit", "book", Role.COMPLIANCE, Role.AUDITOR),
+            _entry("发出记录", "/system/outbound", "send", Role.COMPLIANCE, Role.AUDITOR),
             _entry("组件", "/system/components", "grid", Role.ADMIN),
         ),
     ),

@@ -68,6 +68,7 @@ class Suggestion(SQLModel, table=True):
     verdict: dict[str, Any] = _json(default_factory=dict)
     reasons: list[str] = _json(default_factory=list)
     writer: str
+    prompt_hash: str = Field(default="", description="SHA-256 of what a model was asked")
     generation: str = Field(description="generation of the index that answered")
     version_id: UUID | None = Field(default=None, foreign_key="version.id", index=True)
     sent_text: str = Field(default="", description="the text cleared last, or what was sent")

@@ -1,7 +1,6 @@
 """What the RM makes of a suggestion: cleared for sending, sent, or turned down."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,45 +12,41 @@ from attribution.models import TouchpointKind
 from bank import audit
 from bank.database import ring
 from bank.metrics import SUGGESTIONS
-from compliance import citations
-from compliance.guard import checked
 from compliance.normalise import as_seen
-from compliance.verdict import Role as Speaker
 from content import library
-from customers.book import CustomerFacts
+from content.models import Use
+from customers.models import Customer
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.suggestions import (
     BELL,
     LONGEST,
+    PICKED,
     Refused,
-    blocked_by,
     cited_versions,
-    with_reminder,
 )
+from outbound import records
+from outbound.check import Cause, Cleared, check_and_record
+from outbound.facts import Policy, Saying
+from outbound.models import Door
+from outbound.reasons import ABOVE_CEILING
 
 OPEN = (SuggestionState.OFFERED, SuggestionState.NO_MATCH, SuggestionState.BLOCKED)
 SENDABLE = (SuggestionState.OFFERED, SuggestionState.WITHDRAWN)
 TOO_LONG = f"回复不能超过 {LONGEST:,} 字，请删减后再发送。"
 # How long a cleared text may be on its way through the bridge; longer, and it was not sent.
 SENDING = timedelta(seconds=30)
-
-
-@dataclass(frozen=True)
-class Cleared:
-    """The exact text that may be sent now."""
-
-    text: str
+PROMOTING = (Use.AROUSE, Use.CONVERT)
 
 
 async def clear(
     session: AsyncSession,
     suggestion: Suggestion,
     text: str,
-    facts: CustomerFacts,
+    policy: Policy,
     now: datetime,
     opened_page: str = "",
 ) -> Cleared | Refused:
-    """May the RM send this text now? Liveness, suitability and wording are asked again.
+    """May the RM send this text now? Everything is asked again, and what is said is written down.
 
     The suggestion must be locked by the caller. What was cleared for one open page is not cleared
     for another one while the first may be sending it; the same page may try again.
@@ -60,52 +55,56 @@ async def clear(
         return Refused((f"这条推荐当前状态为“{suggestion.state.label}”，不能发送。",))
     if _on_its_way(suggestion, opened_page, now):
         return Refused(("这条回复刚刚已在另一个页面提交发送，请先查看聊天窗口，避免重复发送。",))
-    cited = cited_versions(suggestion)
-    live = await library.only_live(
-        session,
-        cited,
-        now=now,
-        channel=suggestion.channel,
-        branch_id=facts.branch_id,
-        risk_ceiling=facts.risk_ceiling,
-    )
-    if live < cited:
+    if len(text) > 2 * LONGEST or len(text := as_seen(text)) > LONGEST:
+        return Refused((TOO_LONG,))
+    if not text:
+        return Refused(("回复内容不能为空。",))
+    saying = await _saying(session, suggestion, text)
+    answer = await check_and_record(session, saying, suggestion.id, policy, now)
+    if isinstance(answer, Cleared):
+        suggestion.sent_text = answer.text
+        suggestion.cleared_at, suggestion.cleared_in = now, opened_page
+        return answer
+    if answer.cause is Cause.MATERIAL or answer.reasons == (ABOVE_CEILING,):
         suggestion.state, suggestion.decided_at = SuggestionState.WITHDRAWN, now
         SUGGESTIONS.labels(suggestion.state.value).inc()
         await ring(session, BELL, f"{suggestion.customer_id}:{suggestion.staff_id}")
         return Refused(("引用的素材已下线、过期或不再适合该客户，请换一条。",))
-    if len(text) > 2 * LONGEST:
-        return Refused((TOO_LONG,))
-    documents = await library.documents(session, cited)
-    text = as_seen(text)
-    reasons = _objections(text, suggestion, documents)
-    if reasons:
-        return Refused(tuple(reasons))
-    text = await with_reminder(session, text, {document.material_id for document in documents})
-    suggestion.sent_text, suggestion.cleared_at, suggestion.cleared_in = text, now, opened_page
-    return Cleared(text)
+    return Refused(answer.reasons)
+
+
+async def _saying(session: AsyncSession, suggestion: Suggestion, text: str) -> Saying:
+    """The RM's words as the check wants them: what they are made of, and what had been drafted."""
+    customer = await session.get_one(Customer, suggestion.customer_id)
+    cited = cited_versions(suggestion)
+    picked = suggestion.tier == PICKED
+    return Saying(
+        door=Door.SIDEBAR,
+        text=text,
+        version_ids=frozenset(cited),
+        staff_id=suggestion.staff_id,
+        customer_id=suggestion.customer_id,
+        contact=customer.external_userid or "",
+        suggested=as_seen(suggestion.draft),
+        known=tuple(citation["passage"] for citation in suggestion.citations),
+        writer=suggestion.writer,
+        prompt_hash=suggestion.prompt_hash,
+        passages=tuple(f"{c['version_id']}#{c['position']}" for c in suggestion.citations),
+        marketing=picked and await _promotes(session, cited),
+        ai_assisted=not picked,
+    )
+
+
+async def _promotes(session: AsyncSession, version_ids: Collection[UUID]) -> bool:
+    """Whether an RM who sends this unasked is advertising: it arouses a need, or sells."""
+    documents = await library.documents(session, version_ids)
+    return any(document.use in PROMOTING for document in documents)
 
 
 def _on_its_way(suggestion: Suggestion, opened_page: str, now: datetime) -> bool:
     if suggestion.cleared_at is None or now - suggestion.cleared_at > SENDING:
         return False
     return not opened_page or opened_page != suggestion.cleared_in
-
-
-def _objections(
-    text: str, suggestion: Suggestion, documents: Sequence[library.LibraryDocument]
-) -> list[str]:
-    """What stands against a text the RM may have edited."""
-    if not text:
-        return ["回复内容不能为空。"]
-    if len(text) > LONGEST:
-        return [TOO_LONG]
-    reasons = blocked_by(checked(text, Speaker.RM))
-    known = [c["passage"] for c in suggestion.citations] + [suggestion.draft]
-    known += [passage.text for document in documents for passage in document.passages]
-    for start, end in citations.untraceable_numbers(text, known):
-        reasons.append(f"数字“{text[start:end]}”在引用素材中找不到出处，请删除或改回原文。")
-    return reasons
 
 
 async def mark_sent(
@@ -118,7 +117,8 @@ async def mark_sent(
     """
     if suggestion.state not in SENDABLE or not suggestion.sent_text:
         return
-    edited = suggestion.sent_text != as_seen(suggestion.draft)
+    said = await records.sent(session, "suggestion", suggestion.id, now)
+    edited = said.edited if said else suggestion.sent_text != as_seen(suggestion.draft)
     suggestion.state = SuggestionState.EDITED if edited else SuggestionState.SENT
     suggestion.decided_at = now
     SUGGESTIONS.labels(suggestion.state.value).inc()

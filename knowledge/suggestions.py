@@ -39,6 +39,7 @@ log = structlog.get_logger("knowledge")
 BELL = "suggestion"
 CANDIDATES = 8
 SOURCES = 3
+PICKED = "picked"
 # Characters of a question or a reply, and wordings by a model for one RM (L-07).
 LONGEST = 4000
 WORDINGS_A_MINUTE = 8
@@ -238,7 +239,7 @@ async def _word(
     suggestion.draft = await with_reminder(session, draft.text, cited)
     suggestion.citations = [_citation(s.text, s.source) for s in draft.sentences]
     suggestion.verdict = _stored(verdict)
-    suggestion.writer = draft.writer
+    suggestion.writer, suggestion.prompt_hash = draft.writer, draft.prompt_hash
     suggestion.version_id = best.version_id
     suggestion.reasons = [*matches[0].reasons, *reasons]
     suggestion.state = SuggestionState.BLOCKED if reasons else SuggestionState.OFFERED
@@ -423,7 +424,7 @@ def _quoted(
         question=masked_question(question.text),
         created_at=now,
         state=SuggestionState.BLOCKED if reasons else SuggestionState.OFFERED,
-        tier="picked",
+        tier=PICKED,
         confidence=1.0,
         draft=draft.text,
         citations=[_citation(s.text, s.source) for s in draft.sentences],

@@ -5,6 +5,7 @@ and `knowledge/suggestions.py` lets none pass that the rules refuse.
 """
 
 import asyncio
+import hashlib
 import json
 import re
 from collections.abc import Sequence
@@ -50,6 +51,7 @@ class Draft:
 
     sentences: tuple[Sentence, ...]
     writer: str
+    prompt_hash: str = ""  # SHA-256 of what a model was asked
 
     @property
     def text(self) -> str:
@@ -110,8 +112,10 @@ class OpenAIWriter:
     async def draft(self, question: str, sources: Sequence[Source]) -> Draft:
         """The model's sentences, each tied to one of the passages, or the quoted passage."""
         try:
-            answer = await asyncio.wait_for(self._ask(question, sources), self._patience)
-            return Draft(_cited(answer, sources), self.name)
+            asked = _asked(question, sources)
+            answer = await asyncio.wait_for(self._ask(asked), self._patience)
+            prompt = hashlib.sha256(f"{INSTRUCTIONS}\n{asked}".encode()).hexdigest()
+            return Draft(_cited(answer, sources), self.name, prompt)
         except Exception as error:
             # The other side may answer anything at all, and the client fails in as many ways.
             log.warning("writer_fell_back", error=type(error).__name__)
@@ -121,9 +125,7 @@ class OpenAIWriter:
         """Let go of the connections."""
         await self._client.close()
 
-    async def _ask(self, question: str, sources: Sequence[Source]) -> str:
-        passages = [{"passage": i, "text": source.text} for i, source in enumerate(sources, 1)]
-        material = json.dumps({"question": question, "passages": passages}, ensure_ascii=False)
+    async def _ask(self, material: str) -> str:
         reply = await self._client.chat.completions.create(
             model=self._model,
             temperature=0.2,
@@ -134,6 +136,11 @@ class OpenAIWriter:
             ],
         )
         return reply.choices[0].message.content or ""
+
+
+def _asked(question: str, sources: Sequence[Source]) -> str:
+    passages = [{"passage": i, "text": source.text} for i, source in enumerate(sources, 1)]
+    return json.dumps({"question": question, "passages": passages}, ensure_ascii=False)
 
 
 def _cited(answer: str, sources: Sequence[Source]) -> tuple[Sentence, ...]:

@@ -1,13 +1,12 @@
 """The gates before a touch leaves, in order; the first refusal wins and is kept in words.
 
-still enrolled · follow active · not converted · material live · consent · suitability ·
-quiet hours · caps · wording · control arm
+still enrolled · follow active · not converted · material live · may be said (`outbound/check.py`:
+certificate, consent, suitability, words) · quiet hours · caps · control arm
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -21,18 +20,19 @@ from bank.settings import Settings
 from compliance.contact import (
     ConsentFacts,
     ContactPolicy,
-    NoContact,
     NoOpenTime,
     may_contact,
     next_allowed_time,
 )
-from compliance.guard import checked
-from compliance.suitability import may_recommend
-from compliance.verdict import Allowed, Level, Role
+from compliance.verdict import Allowed
 from content import library
 from content.models import Version
-from customers import book
 from customers.models import Customer, Follow, FollowState
+from outbound import check
+from outbound.check import Passed as Sayable
+from outbound.facts import Saying
+from outbound.facts import policy_of as policy_of_texts
+from outbound.models import Door
 from scheduler.enrolment import CONVERTED
 from scheduler.models import (
     Arm,
@@ -45,22 +45,16 @@ from scheduler.models import (
     Touch,
 )
 from scheduler.touches import DEAD_MATERIAL
-from wecom.attachments import CUSTOMER_TEXT
-from wecom.channels import Channel
 
 NOT_ENROLLED = "客户已退出该 SOP"
 SOP_STOPPED = "SOP 已停止"
 NOT_FOLLOWED = "客户与客户经理的跟进关系已解除"
 RM_DISABLED = "客户经理账号已停用"
 NO_CONTACT = "客户未绑定企业微信"
-NOT_FOR_HERE = "素材不适用于单聊或该客户所在支行，或关联产品已停售"
-ABOVE_CEILING = "素材风险等级高于客户风险承受能力"
 MISSED = "错过计划时间，按设置放弃这一步"
-TOO_LONG = "文本超过企业微信 4000 字节的上限"
-UNFILLED = "文本中有未填写的占位符"
 
-ANY_RISK = 5
-SLOT = re.compile(r"\{[^{}\n]{1,20}\}")
+# A check that could not be made is made again.
+ONCE_MORE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ class Passed:
     """This version may go out now, in these words."""
 
     version_id: UUID
-    text: str
+    said: Sayable
 
 
 @dataclass(frozen=True)
@@ -147,22 +141,15 @@ async def judge(
     version = await library.live_version_of(session, case.step.material_id, now)
     if version is None:
         return No((DEAD_MATERIAL,))
-    against = (
-        await _usable(session, case, version, now)
-        or await _consent(session, case, now)
-        or await _suitability(session, case, version, now)
-        or _late(case, now)
-        or _moment(case, policy_of(settings), marketing, now)
-    )
+    said = await _may_be_said(session, case, version, settings, now)
+    if not isinstance(said, Sayable):
+        return said
+    against = _late(case, now) or _moment(case, policy_of(settings), marketing, now)
     if against is not None:
         return against
-    text = rendered(version.body, case.customer, case.staff)
-    wrong = _wording(text)
-    if wrong:
-        return No(wrong)
     if case.enrolment.arm == Arm.CONTROL:
         return Ghost(version.id)
-    return Passed(version.id, text)
+    return Passed(version.id, said)
 
 
 def _standing(case: Case) -> No | None:
@@ -190,45 +177,27 @@ async def _conversion(session: AsyncSession, case: Case) -> No | None:
     return No((CONVERTED,)) if found else None
 
 
-async def _usable(session: AsyncSession, case: Case, version: Version, now: datetime) -> No | None:
-    live = await library.only_live(
-        session,
-        [version.id],
-        now=now,
-        channel=Channel.SINGLE_CHAT,
-        branch_id=case.customer.branch_id,
-        risk_ceiling=ANY_RISK,
+async def _may_be_said(
+    session: AsyncSession, case: Case, version: Version, settings: Settings, now: datetime
+) -> Sayable | No | Later:
+    """The check that everything passes that customers see; a refusal is kept by itself too."""
+    body = rendered(version.body, case.customer, case.staff)
+    saying = Saying(
+        door=Door.TOUCH,
+        text=body,
+        version_ids=frozenset({version.id}),
+        staff_id=case.staff.id,
+        customer_id=case.customer.id,
+        contact=case.customer.external_userid or "",
+        marketing=case.sop.marketing,
     )
-    return None if live else No((NOT_FOR_HERE,))
-
-
-async def _consent(session: AsyncSession, case: Case, now: datetime) -> No | None:
-    if not case.sop.marketing or await book.consent_of(session, case.customer.id, now):
-        return None
-    return No((NoContact.NO_CONSENT.label,))
-
-
-async def _suitability(
-    session: AsyncSession, case: Case, version: Version, now: datetime
-) -> No | None:
-    """Material about products must suit the customer as of today; education suits everyone."""
-    facts = await book.facts_of(session, case.customer, now)
-    [document] = await library.documents(session, [version.id])
-    if document.risk:
-        answer = may_recommend(
-            facts.risk_level, facts.risk_assessed_at, document.risk, now, facts.age
-        )
-        if not isinstance(answer, Allowed):
-            return No(tuple(reason.label for reason in answer.reasons))
-    live = await library.only_live(
-        session,
-        [version.id],
-        now=now,
-        channel=Channel.SINGLE_CHAT,
-        branch_id=facts.branch_id,
-        risk_ceiling=facts.risk_ceiling,
-    )
-    return None if live else No((ABOVE_CEILING,))
+    answer = await check.check(session, saying, policy_of_texts(settings), now)
+    if isinstance(answer, Sayable):
+        return answer
+    if answer.cause is check.Cause.UNABLE:
+        return Later(now + ONCE_MORE, answer.reasons[0])
+    await check.record(session, answer, case.touch.id, now)
+    return No(answer.reasons)
 
 
 def _late(case: Case, now: datetime) -> No | None:
@@ -268,15 +237,3 @@ def rendered(body: str, customer: Customer, staff: Staff) -> str:
     """The text as this customer reads it from this RM."""
     filled = body.replace("{客户称呼}", customer.name).replace("{客户经理}", staff.name)
     return filled.strip()
-
-
-def _wording(text: str) -> tuple[str, ...]:
-    """What stands against these very words; they are judged once more with the slots filled."""
-    if SLOT.search(text):
-        return (UNFILLED,)
-    if len(text.encode()) > CUSTOMER_TEXT:
-        return (TOO_LONG,)
-    verdict = checked(text, Role.RM)
-    if verdict.level is not Level.BLOCK:
-        return ()
-    return tuple(dict.fromkeys(finding.reason for finding in verdict.findings))

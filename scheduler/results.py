@@ -19,6 +19,7 @@ from bank.models import Staff
 from customers import follows
 from customers.models import Customer, FollowState
 from knowledge import suggestions
+from outbound import records
 from scheduler import enrolment, touches
 from scheduler.models import SendTask, TaskState, Touch, TouchState
 from wecom.channels import Channel
@@ -152,6 +153,7 @@ async def _take_in(
     found.waiting += left
     if not left:
         touches.close(row)
+        await records.unsent(session, "touch", [touch.id for touch, _ in carried], now)
         await session.flush()
         await enrolment.complete(session, [touch.enrolment_id for touch, _ in carried], now)
 
@@ -168,6 +170,7 @@ async def _settle(
         at = result.sent_at or now
         if touches.deliver(touch, at):
             await touchpoints.record(session, _seen(touch, at))
+            await records.sent(session, "touch", touch.id, at)
             log.info("touch_delivered", touch=str(touch.id))
             found.delivered += 1
         return

@@ -10,7 +10,7 @@ up (docs/decisions/0003).
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -22,6 +22,8 @@ from sqlmodel import func, select
 from bank.database import Sessions
 from bank.metrics import TOUCHES
 from bank.settings import Settings
+from outbound import check, records
+from outbound import sending as outgoing
 from scheduler import enrolment, gates, reminders, touches
 from scheduler.models import SendTask, TaskState, Touch
 from wecom.client import WeComClient
@@ -34,7 +36,7 @@ from wecom.errors import (
     TokenDead,
     WeComError,
 )
-from wecom.mass_sends import MassSend, MassSendCreated
+from wecom.mass_sends import MassSendCreated
 
 log = structlog.get_logger("scheduler")
 
@@ -45,6 +47,11 @@ FIRST_WAIT = timedelta(minutes=1)
 NOT_NOW = (Busy, RateLimited, TokenDead, CredentialWrong, NetworkNotTrusted)
 
 
+# One RM, one SOP, one version, one text; and a touch with the words that passed for it.
+Load = tuple[UUID, UUID, UUID, str]
+Said = tuple[gates.Case, check.Passed]
+
+
 @dataclass(frozen=True)
 class Order:
     """A task written as an intent, and what WeCom is to be told."""
@@ -53,7 +60,8 @@ class Order:
     staff_id: UUID
     userid: str
     contacts: tuple[str, ...]
-    text: str = field(repr=False)
+    cleared: tuple[check.Cleared, ...]
+    touches: tuple[UUID, ...]
     enrolments: tuple[UUID, ...]
     deferrals: int
 
@@ -120,21 +128,22 @@ async def prepare(
     if not claimed:
         return []
     await take_turns(session, [touch.customer_id for touch in claimed])
-    loads: dict[tuple[UUID, UUID, UUID, str], list[gates.Case]] = defaultdict(list)
+    loads: dict[Load, list[Said]] = defaultdict(list)
     under_way: dict[UUID, list[datetime]] = defaultdict(list)
     for case in await gates.cases_of(session, claimed):
         earlier = await touches.marketing_moments(session, case.customer.id, now)
         marketing = [*earlier, *under_way[case.customer.id]]
         verdict = await gates.judge(session, case, settings, marketing, now)
         if isinstance(verdict, gates.Passed):
-            key = (case.staff.id, case.sop.id, verdict.version_id, verdict.text)
-            loads[key].append(case)
+            key = (case.staff.id, case.sop.id, verdict.version_id, verdict.said.text)
+            loads[key].append((case, verdict.said))
             under_way[case.customer.id] += [now] if case.sop.marketing else []
         else:
             _settle(case.touch, verdict, now, sent)
     await session.flush()
     await enrolment.complete(session, [touch.enrolment_id for touch in claimed], now)
-    return [await _intend(session, key, cases, now) for key, cases in loads.items()]
+    orders = [await _intend(session, key, load, now, sent) for key, load in loads.items()]
+    return [order for order in orders if order is not None]
 
 
 def _settle(touch: Touch, verdict: gates.Verdict, now: datetime, sent: Sent) -> None:
@@ -151,19 +160,28 @@ def _settle(touch: Touch, verdict: gates.Verdict, now: datetime, sent: Sent) -> 
 
 
 async def _intend(
-    session: AsyncSession,
-    key: tuple[UUID, UUID, UUID, str],
-    cases: Sequence[gates.Case],
-    now: datetime,
-) -> Order:
+    session: AsyncSession, key: Load, load: Sequence[Said], now: datetime, sent: Sent
+) -> Order | None:
+    """The task of one text, for everybody it could be written down for."""
     _, _, version_id, body = key
+    cases, cleared = [], []
+    for case, said in load:
+        answer = await check.record(session, said, case.touch.id, now)
+        if isinstance(answer, check.Cleared):
+            cases.append(case)
+            cleared.append(answer)
+        else:
+            _settle(case.touch, gates.Later(now + gates.ONCE_MORE, answer.reasons[0]), now, sent)
+    if not cases:
+        return None
     task = await touches.intend(session, [case.touch for case in cases], version_id, body, now)
     return Order(
         task_id=task.id,
         staff_id=task.staff_id,
         userid=cases[0].staff.userid,
         contacts=tuple(case.customer.external_userid or "" for case in cases),
-        text=body,
+        cleared=tuple(cleared),
+        touches=tuple(case.touch.id for case in cases),
         enrolments=tuple(case.enrolment.id for case in cases),
         deferrals=max(case.touch.deferrals for case in cases),
     )
@@ -177,7 +195,7 @@ async def _hand_over(
         if not await _still_intended(session, order.task_id):
             return False
     try:
-        created = await wecom.mass_sends.create(MassSend(order.userid, order.contacts, order.text))
+        created = await outgoing.hand_task(wecom, order.userid, order.contacts, order.cleared)
     except WeComError as error:
         async with sessions.begin() as session:
             outcome = await _not_handed(session, order, error, now, sent)
@@ -225,6 +243,7 @@ async def _not_handed(
         sent.deferred += len(order.contacts)
         return "later"
     await touches.failed(session, order.task_id, reason, now)
+    await records.unsent(session, "touch", order.touches, now)
     sent.failed += len(order.contacts)
     await session.flush()
     await enrolment.complete(session, order.enrolments, now)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from uuid import UUID
 
@@ -44,6 +44,7 @@ async def a_staff(
         name=name,
         roles=[role.value for role in roles],
         branch_id=branch.id if branch else None,
+        certified_until=date(2029, 12, 31) if Role.RM in roles else None,
     )
     session.add(staff)
     await session.flush()

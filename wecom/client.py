@@ -1,7 +1,7 @@
 """WeCom's server API, grouped as WeCom groups it: `client.contacts.get(…)`, `client.groups.get(…)`.
 
 How a call is made, repeated, paced and refused is in `calls`; what it takes and gives is in the
-file of its group.
+file of its group. What puts words before a customer is not here but in `to_customers`.
 """
 
 import asyncio
@@ -30,7 +30,6 @@ from wecom.tags import Tags
 from wecom.tokens import GrantStore
 from wecom.traffic import Rate
 from wecom.transfers import Transfers
-from wecom.welcomes import Welcomes
 
 
 class WeComClient:
@@ -74,11 +73,10 @@ class WeComClient:
         self.tags = Tags(calls)
         self.contact_ways = ContactWays(calls)
         self.links = Links(calls)
-        self.welcomes = Welcomes(calls, self.media)
-        self.group_welcomes = GroupWelcomes(calls, self.media)
+        self.group_welcomes = GroupWelcomes(calls)
         self.groups = Groups(calls)
-        self.mass_sends = MassSends(calls, self.media)
-        self.moments = Moments(calls, self.media)
+        self.mass_sends = MassSends(calls)
+        self.moments = Moments(calls)
         self.rules = Rules(calls)
         self.transfers = Transfers(calls)
         self.behaviour = Behaviour(calls)

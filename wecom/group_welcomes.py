@@ -7,7 +7,6 @@ from wecom.answer import Answer
 from wecom.attachments import Attachment, File, Image, Link, MiniProgram, Payload, Video
 from wecom.calls import Calls
 from wecom.limits import within
-from wecom.media import MediaStore
 
 TEXT_LIMIT: Final = 3000
 NICKNAME: Final = "%NICKNAME%"
@@ -36,35 +35,10 @@ class GroupWelcome:
 
 
 class GroupWelcomes:
-    """Creates, changes, reads and ends templates; a hundred a company."""
+    """Reads and ends templates; a hundred a company. `to_customers` writes them."""
 
-    def __init__(self, calls: Calls, media: MediaStore) -> None:
-        self._calls, self._media = calls, media
-
-    async def create(self, welcome: GroupWelcome, *, notify: bool = False) -> str:
-        """Create a template and return its id; `notify` tells the owners.
-
-        OutcomeUnknown if it may exist: WeCom lists no templates, so a person has to decide.
-        """
-
-        async def create(usable: tuple[Attachment, ...]) -> str:
-            return await self._calls.create(
-                f"{FOLDER}/add",
-                {**self._fields(welcome, usable), "notify": int(notify)},
-                lambda answer: answer.text("template_id"),
-                facts={"text": welcome.text},
-            )
-
-        return await self._media.with_usable(_attached(welcome), create)
-
-    async def edit(self, template_id: str, welcome: GroupWelcome) -> None:
-        """Replace a template."""
-
-        async def edit(usable: tuple[Attachment, ...]) -> None:
-            fields = {"template_id": template_id, **self._fields(welcome, usable)}
-            await self._calls.post(f"{FOLDER}/edit", fields)
-
-        await self._media.with_usable(_attached(welcome), edit)
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     async def get(self, template_id: str) -> GroupWelcome:
         """Return a template."""
@@ -74,14 +48,6 @@ class GroupWelcomes:
         """End a template."""
         fields = {"template_id": template_id, "agentid": self._calls.agent_id}
         await self._calls.post(f"{FOLDER}/del", fields)
-
-    def _fields(self, welcome: GroupWelcome, usable: tuple[Attachment, ...]) -> Payload:
-        written = GroupWelcome(welcome.text, usable[0] if usable else None)
-        return {**written.payload(), "agentid": self._calls.agent_id}
-
-
-def _attached(welcome: GroupWelcome) -> tuple[Attachment, ...]:
-    return () if welcome.attachment is None else (welcome.attachment,)
 
 
 def _welcome_of(answer: Answer) -> GroupWelcome:

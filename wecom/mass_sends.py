@@ -1,16 +1,15 @@
 """Mass sends (企业群发): a task for a member, who has to confirm it before anything is sent."""
 
 import enum
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from wecom.answer import Answer
 from wecom.attachments import Attachment, Payload, content, something_to_say
 from wecom.calls import Calls
-from wecom.errors import MassSendCancelled, OutcomeUnknown, UnreadableAnswer
+from wecom.errors import MassSendCancelled
 from wecom.limits import present, some, span
-from wecom.media import MediaStore
 
 MAX_RECEIVERS: Final = 10_000
 MAX_GROUPS: Final = 2000
@@ -118,27 +117,10 @@ class MassSendResult:
 
 
 class MassSends:
-    """Creates tasks and asks what became of them; there is no callback for that."""
+    """Asks what became of tasks; there is no callback for that. `to_customers` creates them."""
 
-    def __init__(self, calls: Calls, media: MediaStore) -> None:
-        self._calls, self._media = calls, media
-
-    async def create(self, message: MassSend) -> MassSendCreated:
-        """Hand the sender a task to send this to the customers; nothing is sent until they confirm.
-
-        OutcomeUnknown if it may have been created: look for it with `listed`.
-        """
-        path = "externalcontact/add_msg_template"
-
-        async def create(usable: tuple[Attachment, ...]) -> MassSendCreated:
-            fields = replace(message, attachments=usable).payload()
-            answer = await self._calls.post(path, fields, once=True)
-            try:
-                return MassSendCreated(answer.text("msgid"), tuple(answer.texts("fail_list")))
-            except UnreadableAnswer as unreadable:
-                raise OutcomeUnknown(call=path, reason="created without an id") from unreadable
-
-        return await self._media.with_usable(message.attachments, create)
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     async def listed(
         self,

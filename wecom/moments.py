@@ -1,16 +1,14 @@
 """Moments (客户朋友圈): a task for members, who have to confirm before anything is published."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from wecom.answer import Answer
 from wecom.attachments import Image, Payload, Source, Video
 from wecom.calls import Calls
-from wecom.errors import MediaExpired
 from wecom.limits import characters, present, some, span, within
-from wecom.media import AttachmentKind, MediaStore
 
 MAX_IMAGES: Final = 9
 MAX_SENDERS: Final = 100_000
@@ -138,40 +136,10 @@ class Reactions:
 
 
 class Moments:
-    """Creates tasks and asks what became of them."""
+    """Asks what became of tasks; `to_customers` creates them."""
 
-    def __init__(self, calls: Calls, media: MediaStore) -> None:
-        self._calls, self._media = calls, media
-
-    async def create(self, moment: Moment) -> str:
-        """Hand the members a task and return its job id, good for a day; ten a minute.
-
-        OutcomeUnknown if it may exist: look for it with `listed`. A dead media id whose source is
-        given is uploaded again, once.
-        """
-        try:
-            return await self._create(moment)
-        except MediaExpired:
-            if not any(one.source for one in moment.attachments):
-                raise
-        fresh = tuple([await self._uploaded(one) for one in moment.attachments])
-        return await self._create(replace(moment, attachments=fresh))
-
-    async def _create(self, moment: Moment) -> str:
-        return await self._calls.create(
-            "externalcontact/add_moment_task",
-            moment.payload(),
-            lambda answer: answer.text("jobid"),
-            facts={"text": moment.text, "senders": list(moment.senders)},
-        )
-
-    async def _uploaded(self, one: Image | Video | MomentLink) -> Image | Video | MomentLink:
-        if one.source is None:
-            return one
-        kind: AttachmentKind = "video" if isinstance(one, Video) else "image"
-        source = one.source
-        uploaded = await self._media.upload_attachment(kind, source.filename, source.data)
-        return replace(one, media_id=uploaded)
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
 
     async def job(self, jobid: str) -> MomentJob:
         """Return how far a task has come."""

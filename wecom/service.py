@@ -14,20 +14,16 @@ from urllib.parse import quote
 from wecom.answer import Answer
 from wecom.calls import Calls
 from wecom.errors import ServiceTokenExpired
-from wecom.limits import present, some, within
+from wecom.limits import some, within
 from wecom.service_messages import (
-    Menu,
-    ServiceContent,
     ServiceMessage,
     ServiceState,
-    ServiceText,
     message_of,
 )
 
 MAX_PULL: Final = 1000
 MAX_SERVICERS: Final = 100
 MAX_CUSTOMERS: Final = 100
-_MSGID: Final = re.compile(r"[0-9a-zA-Z_-]{1,32}")
 _SCENE: Final = re.compile(r"[0-9a-zA-Z_-]{0,32}")
 
 
@@ -90,10 +86,10 @@ class ServiceCustomer:
 
 
 class Service:
-    """Pulls, answers and hands over conversations of 微信客服."""
+    """Pulls and hands over conversations of 微信客服; `to_customers` answers in them."""
 
     def __init__(self, calls: Calls) -> None:
-        self._calls = calls
+        self.calls = calls
 
     async def accounts(self) -> list[ServiceAccount]:
         """Return all accounts."""
@@ -106,7 +102,7 @@ class Service:
 
     async def _accounts(self, offset: int) -> list[ServiceAccount]:
         asked = {"offset": offset, "limit": MAX_SERVICERS}
-        answer = await self._calls.post("kf/account/list", asked)
+        answer = await self.calls.post("kf/account/list", asked)
         return [
             ServiceAccount(
                 row.text("open_kfid"),
@@ -126,7 +122,7 @@ class Service:
             raise ValueError("a scene has at most 32 of 0-9 a-z A-Z _ -")
         within("scene_param", scene_param, 128, least=0)
         asked = {"open_kfid": open_kfid, "scene": scene}
-        url = (await self._calls.post("kf/add_contact_way", asked)).text("url")
+        url = (await self.calls.post("kf/add_contact_way", asked)).text("url")
         return f"{url}&scene_param={quote(scene_param, safe='')}" if scene_param else url
 
     async def sync(
@@ -152,27 +148,7 @@ class Service:
         )
 
     async def _pull(self, asked: dict[str, object]) -> Answer:
-        return await self._calls.post("kf/sync_msg", asked)
-
-    async def send(
-        self, open_kfid: str, external_userid: str, content: ServiceContent, msgid: str
-    ) -> str:
-        """Send a customer a message and return its id; the same `msgid` is sent once only.
-
-        ServiceWindowClosed after 48 hours or five messages, ServiceStateWrong while a person has
-        the conversation. OutcomeUnknown may be followed by the same call with the same `msgid`.
-        """
-        fields = {"touser": external_userid, "open_kfid": open_kfid, **_named(msgid)}
-        path = "kf/send_msg"
-        answer = await self._calls.post(path, {**fields, **content.payload()}, once=True)
-        return answer.text("msgid", msgid)
-
-    async def send_on_event(self, code: str, content: ServiceText | Menu, msgid: str) -> str:
-        """Answer an event by its welcome or message code, once, and return the message's id."""
-        present("code", code)
-        fields = {"code": code, **_named(msgid), **content.payload()}
-        answer = await self._calls.post("kf/send_msg_on_event", fields, once=True)
-        return answer.text("msgid", msgid)
+        return await self.calls.post("kf/sync_msg", asked)
 
     async def state(self, open_kfid: str, external_userid: str) -> ServiceState:
         """Return who answers the customer now."""
@@ -181,7 +157,7 @@ class Service:
     async def standing(self, open_kfid: str, external_userid: str) -> ServiceStanding:
         """Return who answers the customer now, by name where it is a person."""
         asked = {"open_kfid": open_kfid, "external_userid": external_userid}
-        answer = await self._calls.post("kf/service_state/get", asked)
+        answer = await self.calls.post("kf/service_state/get", asked)
         try:
             state = ServiceState(answer.number("service_state"))
         except ValueError as unknown:
@@ -204,12 +180,12 @@ class Service:
         }
         if servicer:
             fields["servicer_userid"] = servicer
-        answer = await self._calls.post("kf/service_state/trans", fields, once=True)
+        answer = await self.calls.post("kf/service_state/trans", fields, once=True)
         return answer.text("msg_code", "")
 
     async def servicers(self, open_kfid: str) -> list[Servicer]:
         """Return the members who answer for an account; a department has no userid."""
-        answer = await self._calls.get("kf/servicer/list", {"open_kfid": open_kfid})
+        answer = await self.calls.get("kf/servicer/list", {"open_kfid": open_kfid})
         return [
             Servicer(
                 row.text("userid", ""),
@@ -230,7 +206,7 @@ class Service:
     async def _change(self, path: str, open_kfid: str, userids: Sequence[str]) -> list[NotChanged]:
         some("servicers", userids, MAX_SERVICERS)
         fields = {"open_kfid": open_kfid, "userid_list": list(userids)}
-        answer = await self._calls.post(path, fields)
+        answer = await self.calls.post(path, fields)
         outcomes = [
             NotChanged(row.text("userid", ""), row.number("errcode", 0))
             for row in answer.parts("result_list")
@@ -244,7 +220,7 @@ class Service:
             "external_userid_list": list(external_userids),
             "need_enter_session_context": 1,
         }
-        answer = await self._calls.post("kf/customer/batchget", asked)
+        answer = await self.calls.post("kf/customer/batchget", asked)
         return [_customer_of(row) for row in answer.parts("customer_list")]
 
 
@@ -260,9 +236,3 @@ def _customer_of(row: Answer) -> ServiceCustomer:
         entry_scene_param=entry.text("scene_param", "") if entry else "",
         entered_at=entry.moment_or_none("enter_time") if entry else None,
     )
-
-
-def _named(msgid: str) -> dict[str, object]:
-    if not _MSGID.fullmatch(msgid):
-        raise ValueError("a service msgid has 1 to 32 of 0-9 a-z A-Z _ -")
-    return {"msgid": msgid}

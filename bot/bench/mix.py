@@ -159,7 +159,13 @@ async def settle_bank(settings: Settings, size: Size) -> None:
     async with open_sessions(engine).begin() as session:
         branch_id = (await people.settle(session, utc_now())).rm.branch_id
         staff = [
-            Staff(userid=rm(at), name="王敏", roles=[Role.RM.value], branch_id=branch_id)
+            Staff(
+                userid=rm(at),
+                name="王敏",
+                roles=[Role.RM.value],
+                branch_id=branch_id,
+                certified_until=people.CERTIFIED_UNTIL,
+            )
             for at in range(RMS)
         ]
         session.add_all(staff)

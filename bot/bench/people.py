@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,6 +15,7 @@ from scheduler.models import LatePolicy, Sop, SopState, Step, Trigger
 WELCOME = "您好，我是您的客户经理，账户和产品方面的问题可以随时留言，我会尽快回复您。"
 REDEMPTION = "您好，赎回申请确认后，资金一般在下一个工作日到账，具体以产品说明书为准。"
 CARE = "您好，我是您的客户经理{客户经理}，资金安排有疑问可以随时留言（第{step}次回访）。"
+CERTIFIED_UNTIL = date(2099, 12, 31)
 VALID = timedelta(days=175)
 
 
@@ -64,7 +65,11 @@ async def _member(
     session: AsyncSession, userid: str, name: str, branch: Branch, *roles: Role
 ) -> Staff:
     staff = Staff(
-        userid=userid, name=name, roles=[role.value for role in roles], branch_id=branch.id
+        userid=userid,
+        name=name,
+        roles=[role.value for role in roles],
+        branch_id=branch.id,
+        certified_until=CERTIFIED_UNTIL,
     )
     session.add(staff)
     await session.flush()

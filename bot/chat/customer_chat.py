@@ -12,6 +12,7 @@ from sqlmodel import col, select
 
 from attribution import touchpoints
 from attribution.models import TouchpointKind
+from bank import audit
 from bank import staff as people
 from bank.database import Sessions, ring
 from bank.models import Staff
@@ -19,7 +20,8 @@ from bot.chat import conversations
 from bot.chat.conversations import Line
 from bot.inbound import inbox, relations
 from bot.models import Cursor, Message, Speaker
-from customers import book, follows
+from compliance.contact import recognise_refusal
+from customers import book, consent, follows
 from customers.models import Customer
 from knowledge import replies, suggestions
 from knowledge.indexing import LibraryIndex
@@ -211,6 +213,9 @@ async def _note(session: AsyncSession, line: Line, message_id: str) -> None:
         source_id=message_id,
     )
     await touchpoints.record(session, seen)
+    if recognise_refusal(line.text):
+        customer = await session.get_one(Customer, line.customer_id)
+        await consent.withdraw(session, customer, by=audit.SYSTEM, now=line.sent_at)
 
 
 async def answer(

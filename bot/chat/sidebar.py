@@ -14,10 +14,11 @@ from yarl import URL
 from attribution import touchpoints
 from attribution.models import Touchpoint
 from bank.bells import BELLS
-from bank.models import Role
+from bank.models import Role, Staff
 from bot.chat import conversations
 from bot.models import Message
 from content import library, products
+from content.models import Kind
 from customers import book
 from customers.models import Customer, CustomerTag, Follow, Holding
 from customers.tags import tags_of
@@ -28,6 +29,7 @@ from desk.signed import now_of, session_of, signed
 from knowledge import indexing, suggestions
 from knowledge.indexing import LIBRARY_INDEX
 from knowledge.models import Suggestion, SuggestionState
+from outbound.facts import Facts
 from scheduler import touches
 from wecom.channels import Channel
 from wecom.errors import WeComError
@@ -80,6 +82,8 @@ class SuggestTab:
     suggestions: list[Suggestion]
     last_question: Message | None
     marketing_left: int  # marketing touches this customer may still get this month
+    certificate: str  # what stands against selling; empty with a valid certificate
+    marks: bool  # whether what a model drafted is marked as made by AI
     usable: dict[UUID, library.LibraryDocument]  # suggestion that may be sent now → its material
     reject_reasons: tuple[str, ...] = REJECT_REASONS
 
@@ -91,6 +95,7 @@ class MaterialTab:
     chat: Chat
     query: str
     documents: list[library.LibraryDocument]
+    certificate: str  # what stands against selling; then only education is listed
 
 
 @dataclass(frozen=True)
@@ -205,7 +210,22 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
     left = await touches.marketing_left(session, chat.customer.id, request.app[SETTINGS], now)
     shown = _worth_showing(newest)
     usable = await _usable(session, shown, chat, now)
-    return SuggestTab(chat, shown, asked[-1] if asked else None, left, usable)
+    settings = request.app[SETTINGS]
+    return SuggestTab(
+        chat=chat,
+        suggestions=shown,
+        last_question=asked[-1] if asked else None,
+        marketing_left=left,
+        certificate=await _certificate(session, who.id, now),
+        marks=settings.ai_label,
+        usable=usable,
+    )
+
+
+async def _certificate(session: AsyncSession, staff_id: UUID, now: datetime) -> str:
+    """Without a valid certificate an RM passes on investor education, and nothing else (C-34)."""
+    facts = Facts(staff=await session.get_one(Staff, staff_id))
+    return "" if facts.certified(now) else facts.uncertified()
 
 
 async def _usable(
@@ -263,7 +283,10 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
     query = request.query.get("q", "").strip()
     documents = await _documents(request, chat, query)
     wanted = [d for d in documents if (str(d.kind) in SCRIPTS) == (tab == "scripts")]
-    context = MaterialTab(chat, query, wanted[: FOUND if query else LISTED])
+    certificate = await _certificate(session_of(request), signed(request).id, now_of(request))
+    if certificate:
+        wanted = [d for d in wanted if d.kind is Kind.EDUCATION and not d.risk]
+    context = MaterialTab(chat, query, wanted[: FOUND if query else LISTED], certificate)
     return fragment(request, "sidebar/_chat.html", context)
 
 

@@ -8,14 +8,16 @@ from sqlmodel import select
 from bot.chat.sidebar import SIDEBAR, Chat, chat_of, not_yours, suggest_context
 from customers import book
 from customers.models import Customer
+from desk.keys import SETTINGS
 from desk.render import fragment
 from desk.signed import now_of, session_of, signed
 from knowledge import replies, suggestions
 from knowledge.indexing import LIBRARY_INDEX
 from knowledge.models import Suggestion
-from knowledge.replies import Cleared
 from knowledge.suggestions import Question, Refused
 from knowledge.writer import WRITER
+from outbound.check import Cleared
+from outbound.facts import policy_of
 
 routes = web.RouteTableDef()
 
@@ -57,11 +59,12 @@ async def pick(request: web.Request) -> web.Response:
 @SIDEBAR
 async def clear(request: web.Request) -> web.Response:
     """The last check before the tap reaches the customer; answers the exact text to send."""
-    suggestion, chat = await _own(request)
+    suggestion, _ = await _own(request)
     form = await request.post()
     text, opened_page = str(form.get("text", "")), str(form.get("page", ""))[:64]
+    policy = policy_of(request.app[SETTINGS])
     outcome = await replies.clear(
-        session_of(request), suggestion, text, chat.facts, now_of(request), opened_page
+        session_of(request), suggestion, text, policy, now_of(request), opened_page
     )
     if isinstance(outcome, Cleared):
         return web.json_response({"text": outcome.text})

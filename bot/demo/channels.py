@@ -12,9 +12,12 @@ from bank.settings import Settings
 from bot.demo.library import Shelf, line
 from bot.demo.people import Client, People
 from bot.demo.rows import Rows, fact, ident, row
+from bot.demo.said import Spoken, said
 from bot.models import ContactWay, WayState, Welcome, WelcomeChoice, WelcomeState
 from bot.welcoming.welcome_outcomes import LATE
+from bot.welcoming.welcome_text import RM_SLOT
 from customers.models import Follow
+from outbound.models import Door
 
 BANKS_WELCOME = "WEL-001"
 # Channel → its own welcome; without one, the bank's.
@@ -155,6 +158,8 @@ def _greet(
     rows.add(welcome)
     if state is WelcomeState.SENT:
         rows.add(_seen(client, rm, welcome, paper.material.id, at))
+        text = paper.version.body.replace(RM_SLOT, rm.name).strip()
+        said(rows, Spoken(Door.WELCOME, welcome.id, client, rm, text, at), paper)
 
 
 def _seen(

@@ -16,9 +16,12 @@ from bot.demo.answers import Asked, Book
 from bot.demo.library import LAUNCH, Paper, Shelf, line
 from bot.demo.people import Bond, Client, People
 from bot.demo.rows import Rows, fact, ident
+from bot.demo.said import Spoken, said
 from bot.models import Message, Speaker
 from content.models import Kind
 from knowledge.models import Suggestion, SuggestionState
+from outbound.models import Door
+from outbound.records import hash_of
 from wecom.channels import Channel
 
 # Questions of a relation in a month: most customers write little, a few write often.
@@ -256,6 +259,12 @@ class _Author:
             self._edited(client, suggestion.draft) if edited else suggestion.draft
         )
         self.chats.say(client, bond, Speaker.RM, suggestion.sent_text, at)
+        spoken = Spoken(Door.SIDEBAR, suggestion.id, client, bond.rm, suggestion.sent_text, at)
+        passages = [f"{c['version_id']}#{c['position']}" for c in suggestion.citations]
+        said(
+            self.rows, spoken, paper, edited=edited, passages=passages, writer=suggestion.writer,
+            ai_assisted=True, suggested_hash=hash_of(suggestion.draft),
+        )  # fmt: skip
         seen(self.rows, client, bond, TouchpointKind.REPLY_SENT, at, suggestion.id, paper)
         self.rows.add(
             line("knowledge:suggestion:send", suggestion.id, bond.rm.userid, at, edited=edited)

@@ -33,6 +33,8 @@ CORP = Corp(
 )
 ROBOT_TOKEN = "demoRobotToken"
 ROBOT_AES_KEY = "rObOtDeMorObOtDeMorObOtDeMorObOtDeMorObOtD0"
+# As a bank would have it from the regulator; the demo bank has filed nothing.
+FILING_NUMBER = "演示备案号"
 # Bells a second apart are distinct events, as on the platform, where they are 15 s apart.
 BELL_SECONDS = 1.0
 
@@ -89,7 +91,8 @@ def _with_assistants(settings: Settings) -> Settings:
         "robot_token": SecretStr(ROBOT_TOKEN),
         "robot_aes_key": SecretStr(ROBOT_AES_KEY),
     }
-    return settings.model_copy(update={"service_automatic": True, **keys})
+    given = {"service_automatic": True, "ai_filing_number": FILING_NUMBER, **keys}
+    return settings.model_copy(update=given)
 
 
 def snapshot(settings: Settings) -> Path:

@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.calendar import at_local
 from bank.models import Role, Staff
-from bot.demo.library import Shelf, line
+from bot.demo.library import Paper, Shelf, line
 from bot.demo.people import Client, People
 from bot.demo.rows import Rows, ident, row
+from bot.demo.said import Spoken, said
 from bot.models import ServiceAccount, ServiceMessage, ServiceSession, ServiceSpeaker
 from bot.service import rows as service_rows
 from bot.service import words
+from compliance.imprint import with_ai_mark
+from outbound.facts import FIXED, QUOTING
+from outbound.models import Door
 from wecom.service_messages import ServiceState
 from wecom.simulator import service_state as platform
 
@@ -42,6 +45,7 @@ class _Talk:
 
     rows: Rows
     chat: ServiceSession
+    client: Client
 
     def say(
         self,
@@ -51,7 +55,7 @@ class _Talk:
         at: datetime,
         *,
         failure: str = "",
-        version_ids: Sequence[UUID] = (),
+        paper: Paper | None = None,
         confidence: float | None = None,
     ) -> None:
         """Somebody says something."""
@@ -70,10 +74,15 @@ class _Talk:
                 stored_at=at + timedelta(seconds=1),
                 answered=True,
                 failure=failure,
-                version_ids=[str(version_id) for version_id in version_ids],
+                version_ids=[str(paper.version.id)] if paper else [],
                 confidence=confidence,
             )
         )
+        if speaker is ServiceSpeaker.ROBOT:
+            spoken = Spoken(Door.SERVICE, message_id.hex, self.client, None, text, at)
+            answers = paper is not None
+            writer = QUOTING if answers else FIXED
+            said(self.rows, spoken, paper, writer=writer, ai_assisted=answers, ai_marked=answers)
 
 
 def service(rows: Rows, cast: People, shelf: Shelf, today: date, bank_name: str) -> None:
@@ -113,7 +122,7 @@ def _begun(rows: Rows, client: Client, at: datetime, bank_name: str) -> _Talk:
         changed_at=at,
     )
     rows.add(chat)
-    talk = _Talk(rows, chat)
+    talk = _Talk(rows, chat, client)
     hello = words.introduction(bank_name)
     talk.say(ServiceSpeaker.ROBOT, service_rows.WELCOME, hello, at - timedelta(seconds=18))
     return talk
@@ -125,9 +134,9 @@ def _answered(talk: _Talk, shelf: Shelf, code: str, question: str, at: datetime)
     talk.say(
         ServiceSpeaker.ROBOT,
         service_rows.ANSWER,
-        words.labelled(paper.passages[0], (paper.version.title,)),
+        with_ai_mark(words.sourced(paper.passages[0], (paper.version.title,)), confirmed=False),
         at + timedelta(seconds=2),
-        version_ids=[paper.version.id],
+        paper=paper,
         confidence=0.9 + len(question) / 1000,
     )
 

@@ -7,6 +7,7 @@ into the tables for what it should have stored and fails loudly if it is not the
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from content.models import Material, State, Version
 from content.review_pages import CHECKED_BY_HAND
 from customers.models import Customer, Follow, FollowState
 from knowledge.models import Suggestion, SuggestionState
+from outbound.models import OutboundMessage, OutboundState
 from scheduler.models import Arm, Enrolment, SendTask, Touch, TouchState
 
 PATIENCE_SECONDS = 30.0
@@ -92,6 +94,7 @@ class Scene:
     userids: dict[Role, str]
     rm: Staff
     customer: Customer
+    began: datetime
     version_id: UUID | None = None
     suggestion_id: UUID | None = None
     newcomer: str = ""
@@ -174,7 +177,7 @@ async def _scene(settings: Settings, parts: Parts, clock: Clock) -> AsyncIterato
         customer = (await session.execute(mine.order_by(col(Customer.bank_no)))).scalars().first()
         if customer is None:
             raise StepFailed("the demo bank has no customer to play")
-        yield Scene(settings.public_url, parts, clock, http, userids, rm, customer)
+        yield Scene(settings.public_url, parts, clock, http, userids, rm, customer, clock())
 
 
 async def _write(scene: Scene) -> dict[str, Any]:
@@ -401,6 +404,29 @@ async def _gone(scene: Scene, version_id: UUID) -> bool:
     return not scene.parts.index.holds(version_id)
 
 
+async def _account(scene: Scene) -> dict[str, Any]:
+    """Everything customers saw since the story began has exactly one row that says why."""
+    saw = Counter(await _seen_since(scene))
+    sent = select(OutboundMessage).where(
+        col(OutboundMessage.at) >= scene.began, OutboundMessage.state == OutboundState.SENT
+    )
+    async with scene.parts.sessions() as session:
+        rows = (await session.execute(sent)).scalars().all()
+    if saw != Counter((row.contact, row.text) for row in rows):
+        raise StepFailed("what customers saw and what was written down are not the same")
+    return {"seen": saw.total(), "rows": len(rows)}
+
+
+async def _seen_since(scene: Scene) -> list[tuple[str, str]]:
+    async with scene.http.get(f"{scene.base}/simulator/control/ledger") as response:
+        lines = (await response.json())["ledger"]
+    return [
+        (line["external_userid"], line["text"])
+        for line in lines
+        if datetime.fromisoformat(line["at"]) >= scene.began
+    ]
+
+
 STEPS: tuple[tuple[str, str, Play], ...] = (
     ("write", "内容编辑写好一份素材并提交审批", _write),
     ("approve", "另一位审批人通过，几秒后可被检索", _approve),
@@ -410,4 +436,5 @@ STEPS: tuple[tuple[str, str, Play], ...] = (
     ("touch", "首个触达到点，客户经理确认，结果收回", _touch),
     ("convert", "行内成交导入，按三种口径归因到分", _convert),
     ("withdraw", "合规下线素材，检索立即不可见", _withdraw),
+    ("account", "客户看到的每一条内容都有一条发出记录", _account),
 )

@@ -18,9 +18,12 @@ from bot.demo.library import Paper, Shelf
 from bot.demo.money import Purchase
 from bot.demo.people import Bond, Client
 from bot.demo.rows import Rows, ident, row
+from bot.demo.said import Spoken, said
 from bot.models import Speaker
 from compliance.contact import ConsentFacts, NoContact, may_contact, next_allowed_time
+from compliance.imprint import with_sender
 from compliance.verdict import Allowed
+from outbound.models import Door
 from scheduler.enrolment import CONVERTED
 from scheduler.gates import policy_of, rendered
 from scheduler.models import Arm, Enrolment, SendTask, Sop, TaskState, Touch, TouchState
@@ -64,7 +67,7 @@ class Year:
         rng: random.Random,
     ) -> None:
         self.rows, self.until, self.rng = rows, until, rng
-        self.policy = policy_of(settings)
+        self.policy, self.bank_name = policy_of(settings), settings.bank_name
         self.chats = Chats(rows, rng)
         self.by_step = {
             ident("step", code, number): papers for code, number, papers in _papers_of_steps(shelf)
@@ -182,7 +185,7 @@ class Year:
             id=number,
             staff_id=course.bond.rm.id,
             version_id=paper.version.id,
-            text=rendered(paper.version.body, course.client.row, course.bond.rm),
+            text=self._text(course, paper),
             state=TaskState.CLOSED,
             msgid=f"msg{number.hex[:25]}",
             intent_at=at,
@@ -193,11 +196,19 @@ class Year:
         self.rows.add(task)
         return _Load(task, paper)
 
+    def _text(self, course: Course, paper: Paper) -> str:
+        text = rendered(paper.version.body, course.client.row, course.bond.rm)
+        if not course.sop.marketing:
+            return text
+        return with_sender(text, self.bank_name, course.bond.rm.name)
+
     def _deliver(self, course: Course, touch: Touch, paper: Paper, task: SendTask) -> None:
         assert task.confirmed_at is not None
         at = task.confirmed_at
         touch.state, touch.settled_at = TouchState.DELIVERED, at
         self.chats.say(course.client, course.bond, Speaker.RM, task.text, at)
+        spoken = Spoken(Door.TOUCH, touch.id, course.client, course.bond.rm, task.text, at)
+        said(self.rows, spoken, paper, marketing=course.sop.marketing)
         seen(
             self.rows, course.client, course.bond, TouchpointKind.TOUCH_DELIVERED, at,
             touch.id, paper,

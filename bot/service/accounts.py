@@ -11,6 +11,7 @@ from bank.models import Role
 from bot.models import ServiceAccount, ServiceSession
 from bot.service import chat as service_chat
 from bot.service import rows as service_rows
+from bot.service.greeting import allowed
 from desk.keys import SESSIONS, SETTINGS, WECOM
 from desk.permissions import allow
 from desk.render import page, see_other
@@ -110,7 +111,7 @@ async def _accounts_page(request: web.Request, problem: str = "") -> web.Respons
     accounts = sorted((await service_rows.accounts(session)).values(), key=lambda one: one.name)
     context = AccountsPage(
         rows=[AccountRow(account, counts.get(account.open_kfid, 0)) for account in accounts],
-        allowed=settings.service_automatic,
+        allowed=allowed(settings),
         confidence=settings.service_confidence,
         may_switch=signed(request).may(*SWITCHES),
         problem=problem,

@@ -9,7 +9,7 @@ What is said comes from an approved passage of this moment, word for word, marke
 machine. In every doubt a person answers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -21,15 +21,14 @@ from bank.settings import Settings
 from bot.models import ServiceMessage, ServiceSession, ServiceSpeaker
 from bot.service import handover as service_handover
 from bot.service import rows as service_rows
-from bot.service import words
+from bot.service import saying, words
 from bot.service.greeting import answers_here
 from bot.service.rows import Words
-from compliance.guard import checked
-from compliance.verdict import Role as Speaker
-from content import library
 from knowledge import answers
 from knowledge.hybrid import Audience
 from knowledge.indexing import LibraryIndex
+from outbound import records
+from outbound.check import Cause, Cleared, Refused
 from wecom.channels import Channel
 from wecom.client import WeComClient
 from wecom.errors import ServiceStateWrong, WeComError
@@ -141,7 +140,8 @@ class Assistant:
             # The assistant holds the session and may not speak: it must let go of it.
             ours = chat.state == ServiceState.ROBOT
             return HandOver(words.STOPPED_SINCE) if ours else Leave(words.OFF)
-        return self._fixed(question, chat, now) or await self._quoted(session, question, now)
+        fixed = self._fixed(question, chat, now)
+        return fixed or await self._quoted(session, question, chat, now)
 
     def _fixed(
         self, question: ServiceMessage, chat: ServiceSession, now: datetime
@@ -161,7 +161,7 @@ class Assistant:
         return Leave(words.COURTESY) if words.is_courtesy(question.text) else None
 
     async def _quoted(
-        self, session: AsyncSession, question: ServiceMessage, now: datetime
+        self, session: AsyncSession, question: ServiceMessage, chat: ServiceSession, now: datetime
     ) -> Decision:
         """An approved passage, sure enough and clean as a whole; else a person."""
         audience = Audience(now, Channel.KF.value, None, UNKNOWN_CUSTOMER)
@@ -171,14 +171,13 @@ class Assistant:
         if isinstance(answer, answers.Unanswered):
             return HandOver("；".join(answer.reasons))
         titles = tuple(dict.fromkeys(source.title for source in answer.sources))
-        text = words.labelled(answer.text, titles)
-        if len(text.encode()) > words.LONGEST_BYTES:
-            return HandOver(words.TOO_LONG)
-        verdict = checked(text, Speaker.BOT)
-        if not verdict.allowed:
-            return HandOver("；".join(finding.reason for finding in verdict.findings))
+        text = words.sourced(answer.text, titles)
         versions = tuple(dict.fromkeys(source.version_id for source in answer.sources))
-        return Words(service_rows.ANSWER, text, question.msgid, versions, answer.confidence)
+        said = Words(service_rows.ANSWER, text, question.msgid, versions, answer.confidence)
+        judged = await saying.judge(session, self.settings, chat, said, now)
+        if isinstance(judged, Refused):
+            return HandOver("；".join(judged.reasons))
+        return replace(said, text=judged.text)
 
     async def _say(self, message_id: UUID, now: datetime) -> None:
         async with self.sessions.begin() as session:
@@ -190,37 +189,33 @@ class Assistant:
             if message.answered:
                 return
             planned = message.kind == service_rows.HANDOVER
-            if not planned and (against := await self._against(session, message, chat, now)):
-                await _give_up(session, message, chat, against, now)
+            cleared = "" if planned else await self._cleared(session, message, chat, now)
+            if not planned and isinstance(cleared, str):
+                await _give_up(session, message, chat, cleared, now)
                 return
-        if planned:
+        if isinstance(cleared, str):
             await service_handover.complete(
                 self.sessions, self.wecom, self.settings, message_id, now
             )
             return
         await self._become_robot(chat, now)
-        failure = await service_handover.tell(self.wecom, chat, message, now)
+        failure = await service_handover.tell(self.wecom, chat, message, cleared, now)
         standing = await self._standing_after(chat, failure)
         await self._settle(message_id, failure, standing, now)
 
-    async def _against(
+    async def _cleared(
         self, session: AsyncSession, message: ServiceMessage, chat: ServiceSession, now: datetime
-    ) -> str:
-        """What has come between the decision and its sending; empty when nothing has."""
+    ) -> Cleared | str:
+        """What may go out now, or what has come between the decision and its sending."""
         if not await answers_here(session, self.settings, chat.id):
             return words.STOPPED
         if chat.state not in service_rows.ANSWERABLE:
             return words.REPLACED
-        wanted = {UUID(version_id) for version_id in message.version_ids}
-        live = await library.only_live(
-            session,
-            wanted,
-            now=now,
-            channel=Channel.KF.value,
-            branch_id=None,
-            risk_ceiling=UNKNOWN_CUSTOMER,
-        )
-        return "" if live == wanted else words.WITHDRAWN
+        answer = await saying.clear(session, self.settings, chat, message, now)
+        if isinstance(answer, Cleared):
+            return answer
+        gone = answer.cause in (Cause.MATERIAL, Cause.SUITABILITY)
+        return words.WITHDRAWN if gone else "；".join(answer.reasons)
 
     async def _become_robot(self, chat: ServiceSession, now: datetime) -> None:
         """Out of 未处理 the assistant takes the session before it speaks."""
@@ -253,8 +248,10 @@ class Assistant:
                 return  # WeCom's note that it did not arrive came first
             if failure:
                 await _give_up(session, message, chat, failure, now)
+                await records.unsent(session, saying.SOURCE, [message.msgid], now)
             else:
                 service_rows.settle(message)
+                await records.sent(session, saying.SOURCE, message.msgid, now)
         log.info("service_answered", message=str(message_id), failed=bool(failure))
 
 

@@ -19,8 +19,9 @@ from bank.settings import Settings
 from bot.models import ServiceAccount, ServiceMessage, ServiceSession, ServiceSpeaker
 from bot.service import greeting as service_greeting
 from bot.service import rows as service_rows
-from bot.service import words
+from bot.service import saying, words
 from bot.service.greeting import Entrance
+from outbound import records
 from wecom.client import WeComClient
 from wecom.errors import RateLimited, WeComError
 from wecom.service import MAX_CUSTOMERS, ServicePage
@@ -145,7 +146,7 @@ async def _store(
             if pulled.event is None:
                 new += await _hear(session, chat, pulled, now)
             else:
-                await _happened(session, chat, pulled, pulled.event)
+                await _happened(session, chat, pulled, pulled.event, now)
                 if pulled.event.welcome_code:
                     code = pulled.event.welcome_code
                     entrances.append(Entrance(chat.id, pulled.msgid, code, pulled.sent_at))
@@ -190,7 +191,11 @@ async def _customer_wrote(session: AsyncSession, chat: ServiceSession, at: datet
 
 
 async def _happened(
-    session: AsyncSession, chat: ServiceSession, pulled: Pulled, event: ServiceEvent
+    session: AsyncSession,
+    chat: ServiceSession,
+    pulled: Pulled,
+    event: ServiceEvent,
+    now: datetime,
 ) -> None:
     match event.kind:
         case "session_status_change" if _is_news(chat, pulled.sent_at):
@@ -200,18 +205,21 @@ async def _happened(
             chat.servicer = chat.servicer if ended else event.new_servicer
             chat.changed_at = pulled.sent_at
         case "msg_send_fail":
-            await _not_delivered(session, event)
+            await _not_delivered(session, event, now)
         case "user_recall_msg" | "servicer_recall_msg":
-            await _taken_back(session, chat, event.recalled_msgid)
+            await _taken_back(session, chat, event.recalled_msgid, now)
 
 
-async def _not_delivered(session: AsyncSession, event: ServiceEvent) -> None:
+async def _not_delivered(session: AsyncSession, event: ServiceEvent, now: datetime) -> None:
     message = await _message(session, event.failed_msgid)
     if message is not None:
         service_rows.settle(message, words.failure_label(event.failure))
+        await records.did_not_arrive(session, saying.SOURCE, message.msgid, now)
 
 
-async def _taken_back(session: AsyncSession, chat: ServiceSession, msgid: str) -> None:
+async def _taken_back(
+    session: AsyncSession, chat: ServiceSession, msgid: str, now: datetime
+) -> None:
     """Its text goes, and nothing is said because of it any more."""
     message = await _message(session, msgid)
     if message is None:
@@ -220,6 +228,7 @@ async def _taken_back(session: AsyncSession, chat: ServiceSession, msgid: str) -
     service_rows.settle(message, words.RECALLED)
     said = [service_rows.msgid_for(kind, msgid) for kind in _BECAUSE_OF_A_MESSAGE]
     await service_rows.drop_open(session, chat.id, said)
+    await records.unsent(session, saying.SOURCE, said, now)
 
 
 async def _message(session: AsyncSession, msgid: str) -> ServiceMessage | None:

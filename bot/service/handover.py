@@ -21,8 +21,10 @@ from bank.settings import Settings
 from bot import member_cards
 from bot.models import CardKind, ServiceAccount, ServiceMessage, ServiceSession
 from bot.service import rows as service_rows
-from bot.service import words
+from bot.service import saying, words
 from bot.service.rows import Words
+from outbound import records, sending
+from outbound.check import Cleared, Refused
 from wecom.cards import Button, ButtonCard, Fact, Frame, Page, Title
 from wecom.client import WeComClient
 from wecom.errors import (
@@ -34,7 +36,7 @@ from wecom.errors import (
     UnreadableAnswer,
     WeComError,
 )
-from wecom.service_messages import ServiceState, ServiceText
+from wecom.service_messages import ServiceState
 
 log = structlog.get_logger("bot")
 
@@ -60,9 +62,10 @@ async def complete(
         message = await session.get_one(ServiceMessage, message_id)
         chat = await session.get_one(ServiceSession, message.session_id)
     standing = await wecom.service.standing(chat.open_kfid, chat.external_userid)
+    told = standing.state in service_rows.ANSWERABLE
     failure = ""
-    if standing.state in service_rows.ANSWERABLE:
-        failure = await tell(wecom, chat, message, now)
+    if told:
+        failure = await _say_so(sessions, wecom, settings, chat, message, now)
         await _move(wecom, chat, ServiceState.WAITING)
         standing = await wecom.service.standing(chat.open_kfid, chat.external_userid)
     async with sessions.begin() as session:
@@ -73,11 +76,35 @@ async def complete(
     async with sessions.begin() as session:
         row = await session.get_one(ServiceMessage, message_id, with_for_update=True)
         service_rows.settle(row, failure)
+        if told and not failure:
+            await records.sent(session, saying.SOURCE, row.msgid, now)
+        elif told:
+            await records.unsent(session, saying.SOURCE, [row.msgid], now)
     log.info("service_handed_over", chat=str(chat.id))
 
 
+async def _say_so(
+    sessions: Sessions,
+    wecom: WeComClient,
+    settings: Settings,
+    chat: ServiceSession,
+    message: ServiceMessage,
+    now: datetime,
+) -> str:
+    """Tell the customer; a sentence that may not go out keeps nobody from being handed over."""
+    async with sessions.begin() as session:
+        cleared = await saying.clear(session, settings, chat, message, now)
+    if isinstance(cleared, Refused):
+        return "；".join(cleared.reasons)
+    return await tell(wecom, chat, message, cleared, now)
+
+
 async def tell(
-    wecom: WeComClient, chat: ServiceSession, message: ServiceMessage, now: datetime
+    wecom: WeComClient,
+    chat: ServiceSession,
+    message: ServiceMessage,
+    cleared: Cleared,
+    now: datetime,
 ) -> str:
     """Send a message that was written down; empty when WeCom has it, else why it never will.
 
@@ -88,8 +115,8 @@ async def tell(
     if chat.sent_since > service_rows.A_WINDOW:
         return words.USED_UP
     try:
-        text = ServiceText(message.text)
-        await wecom.service.send(chat.open_kfid, chat.external_userid, text, message.msgid)
+        msgid, who = message.msgid, chat.external_userid
+        await sending.answer(wecom, chat.open_kfid, who, cleared, msgid)
     except ServiceWindowClosed as refusal:
         return words.OVERDUE if refusal.errcode == OVERDUE_CODE else words.USED_UP
     except ServiceStateWrong:

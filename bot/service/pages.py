@@ -24,6 +24,7 @@ from bot.models import (
 )
 from bot.service import handover as service_handover
 from bot.service import rows as service_rows
+from bot.service.greeting import allowed
 from compliance.masking import mask
 from content import library
 from desk.keys import SESSIONS, SETTINGS, WECOM
@@ -149,7 +150,7 @@ async def chat_list(request: web.Request) -> web.Response:
         pages=pages,
         query=urlencode({"state": group}) if group else "",
         automatic=sum(account.automatic for account in accounts.values()),
-        allowed=request.app[SETTINGS].service_automatic,
+        allowed=allowed(request.app[SETTINGS]),
     )
     return page(request, "bot/service.html", context)
 

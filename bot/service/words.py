@@ -5,9 +5,6 @@ import re
 from compliance.contact import recognise_complaint
 from compliance.normalise import normalise
 
-# The mark stands first in every answer a customer gets without a person (C-40).
-LABEL = "【AI生成】"
-LONGEST_BYTES = 2048
 HANDOVER = "智能助手：这个问题需要由人工客服为您解答，已为您转接，请稍候，客服人员会在这里回复您。"
 
 OFF = "自动答复未开启"
@@ -23,7 +20,6 @@ NOT_TEXT = "客户发来的不是文字，智能助手无法判断"
 TOO_LATE = "客户等待已超过 10 分钟，改由人工答复"
 USED_UP = "本轮可发送的 5 条消息将用完，保留最后一条用于转接"
 OVERDUE = "客户最后一次发言已超过 48 小时，消息无法发出"
-TOO_LONG = "答复超过单条消息的长度上限"
 REPLACED = "会话状态已变化，未发送"
 MALFORMED = "企业微信认为消息格式有误，未发送"
 REFUSED = "企业微信拒绝了这次操作"
@@ -53,10 +49,10 @@ def introduction(bank_name: str) -> str:
     )
 
 
-def labelled(text: str, titles: tuple[str, ...]) -> str:
-    """An answer as the customer reads it: marked as made by a machine, its sources named."""
+def sourced(text: str, titles: tuple[str, ...]) -> str:
+    """An answer with its sources named; that a machine wrote it is put in where it goes out."""
     named = "、".join(f"《{title}》" for title in titles)
-    return f"{LABEL}{text}\n\n以上内容摘自本行已审核资料{named}。需要人工服务时，请回复“转人工”。"
+    return f"{text}\n\n以上内容摘自本行已审核资料{named}。需要人工服务时，请回复“转人工”。"
 
 
 def failure_label(fail_type: int) -> str:

@@ -11,11 +11,13 @@ from bank import staff as people
 from bank.models import Role, Staff
 from bot.welcoming import channel_rows, contact_ways, welcome_text
 from bot.welcoming.contact_ways import LONGEST_CHANNEL, NotMade
-from bot.welcoming.welcome_text import NoWords, Words
+from bot.welcoming.welcome_text import Host, NoWords, Words
 from content.models import Material
+from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import fragment, page, see_other
 from desk.signed import Signed, now_of, session_of, signed
+from outbound.facts import policy_of
 
 routes = web.RouteTableDef()
 
@@ -158,13 +160,15 @@ async def _preview(request: web.Request, draft: Draft) -> PreviewPart:
     session, who, now = session_of(request), signed(request), now_of(request)
     chosen = _chosen(draft, await channel_rows.staff_of_reader(session, who))
     name = chosen[0].name if chosen else "（客户经理姓名）"
+    texts = policy_of(request.app[SETTINGS])
     material_id = id_of(draft.welcome)
     if material_id is None and chosen:
-        return phone_of(name, await welcome_text.words_for(session, chosen[0], None, now))
+        return phone_of(name, await welcome_text.words_for(session, chosen[0], None, texts, now))
     material_id = material_id or await welcome_text.chosen(session, None)
     if material_id is None or await session.get(Material, material_id) is None:
         return phone_of(name, NoWords(welcome_text.NOT_CHOSEN))
-    words = await welcome_text.words_of(session, material_id, name, _branch_of(who), now)
+    host = Host(name, _branch_of(who))
+    words = await welcome_text.words_of(session, material_id, host, texts, now)
     return phone_of(name, words)
 
 

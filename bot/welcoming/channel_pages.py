@@ -18,10 +18,12 @@ from bot.welcoming.channel_form import FOLLOWS_RM, MAKES, PreviewPart, id_of, ph
 from bot.welcoming.channel_rows import Totals, Wanted, WayRow, WelcomeRow
 from bot.welcoming.contact_ways import LONGEST_CHANNEL, QUOTA
 from customers.models import Customer
+from desk.keys import SETTINGS
 from desk.permissions import SEES_CUSTOMERS, allow
 from desk.render import fragment, page, see_other
 from desk.shell import policy
 from desk.signed import Signed, now_of, session_of, signed
+from outbound.facts import policy_of
 
 routes = web.RouteTableDef()
 
@@ -175,6 +177,8 @@ async def show(request: web.Request) -> web.Response:
     gained = await channel_rows.gained(session, [way.key], now)
     days = await channel_rows.by_day(session, way.key, now)
     may_change = who.may(*MAKES) and way.state is not WayState.RETIRED
+    texts = policy_of(request.app[SETTINGS])
+    words = await welcome_text.words_for(session, rm, way, texts, now)
     context = WayPage(
         way=way,
         rm=rm,
@@ -191,7 +195,7 @@ async def show(request: web.Request) -> web.Response:
             ("", FOLLOWS_RM),
             *await welcome_text.choices(session, rm.branch_id, now),
         ],
-        preview=phone_of(rm.name, await welcome_text.words_for(session, rm, way, now)),
+        preview=phone_of(rm.name, words),
         may_change=may_change,
     )
     response = page(request, "bot/channel.html", context)

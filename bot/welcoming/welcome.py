@@ -29,6 +29,9 @@ from bot.welcoming import contact_ways, welcome_rows, welcome_text
 from bot.welcoming.welcome_outcomes import LATE, SENT, Ended, Repeat, over, read
 from bot.welcoming.welcome_rows import Arrived
 from bot.welcoming.welcome_text import NOT_STAFF, NoWords, Words
+from outbound import records, sending
+from outbound.check import Cleared, Refused, record
+from outbound.facts import Policy
 from wecom.client import WeComClient
 from wecom.errors import WeComError
 
@@ -50,7 +53,7 @@ class Greeting:
 
     id: UUID
     code: str = field(repr=False)
-    text: str = field(repr=False)
+    cleared: Cleared
     created_at: datetime
     unclear: bool  # an earlier call may have reached WeCom
 
@@ -67,6 +70,7 @@ class Greeter:
     sessions: Sessions
     wecom: WeComClient
     seal: Seal
+    policy: Policy
     now: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
@@ -140,13 +144,22 @@ class Greeter:
             return over(unclear=True, why=LATE)
         words = await self._words(session, replace(said, channel_key=row.channel_key))
         if isinstance(words, NoWords):
-            return Ended(WelcomeState.NO_MATERIAL, words.reason)
+            return await self._unsaid(session, words, row.id)
+        cleared = await record(session, words.passed, row.id, now)
+        if isinstance(cleared, Refused):
+            return Ended(WelcomeState.NO_MATERIAL, "；".join(cleared.reasons))
         row.version_id, row.lease_until, row.attempts = (
             words.version_id,
             now + LEASE,
             row.attempts + 1,
         )
-        return Greeting(row.id, said.code, words.text, row.created_at, unclear=True)
+        return Greeting(row.id, said.code, cleared, row.created_at, unclear=True)
+
+    async def _unsaid(self, session: AsyncSession, words: NoWords, welcome_id: UUID) -> Ended:
+        """Why nobody is welcomed; what the check refused is kept."""
+        if words.refused is not None:
+            await record(session, words.refused, welcome_id, self.now())
+        return Ended(WelcomeState.NO_MATERIAL, words.reason)
 
     async def _opened(self, session: AsyncSession, event: InboundEvent) -> Greeting | None:
         """The welcome of an event, if there is one to send; one that breaks spoils no other."""
@@ -161,45 +174,52 @@ class Greeter:
     async def _written(self, session: AsyncSession, said: Arrived) -> Greeting | None:
         now = self.now()
         said = replace(said, channel_key=await welcome_rows.channel_key_of(session, said))
-        judged: Words | Ended = Ended(WelcomeState.EXPIRED, LATE)
-        if now < said.created_at + LIFE:
-            words = await self._words(session, said)
-            judged = (
-                Ended(WelcomeState.NO_MATERIAL, words.reason)
-                if isinstance(words, NoWords)
-                else words
-            )
-        if isinstance(judged, Ended):
-            await self._write_off(session, said, judged, now)
+        if now >= said.created_at + LIFE:
+            await self._write_off(session, said, Ended(WelcomeState.EXPIRED, LATE), now)
+            return None
+        words = await self._words(session, said)
+        if isinstance(words, NoWords):
+            ended = Ended(WelcomeState.NO_MATERIAL, words.reason)
+            written = await self._write_off(session, said, ended, now)
+            if written is not None:
+                await self._unsaid(session, words, written)
             return None
         welcome_id = await welcome_rows.write(
             session,
             said,
             state=WelcomeState.SENDING,
             reason="",
-            version_id=judged.version_id,
+            version_id=words.version_id,
             attempts=1,
             lease_until=now + LEASE,
         )
         if welcome_id is None:
             return None
-        return Greeting(welcome_id, said.code, judged.text, said.created_at, unclear=False)
+        cleared = await record(session, words.passed, welcome_id, now)
+        if isinstance(cleared, Refused):
+            ended = Ended(WelcomeState.NO_MATERIAL, "；".join(cleared.reasons))
+            await self._note(session, welcome_id, ended, said.created_at)
+            return None
+        return Greeting(welcome_id, said.code, cleared, said.created_at, unclear=False)
 
     async def _write_off(
         self, session: AsyncSession, said: Arrived, ended: Ended, now: datetime
-    ) -> None:
+    ) -> UUID | None:
         written = await welcome_rows.write(
             session, said, state=ended.state, reason=ended.reason, attempts=0, settled_at=now
         )
         if written is not None:
             WELCOMES.labels(ended.state.value).inc()
+        return written
 
     async def _words(self, session: AsyncSession, said: Arrived) -> Words | NoWords:
         rm = await people.by_userid(session, said.userid)
         if rm is None:
             return NoWords(NOT_STAFF)
         way = await contact_ways.with_key(session, said.channel_key)
-        return await welcome_text.words_for(session, rm, way, self.now())
+        return await welcome_text.words_for(
+            session, rm, way, self.policy, self.now(), said.external_userid
+        )
 
     async def _greet_safely(self, greeting: Greeting) -> None:
         """A failed round leaves its row to whoever finds it when its lease is over."""
@@ -229,7 +249,7 @@ class Greeter:
     async def _call(self, greeting: Greeting, unclear: bool) -> Ended | Repeat:
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                await self.wecom.welcomes.send(greeting.code, greeting.text)
+                await sending.welcome(self.wecom, greeting.code, greeting.cleared)
         except (WeComError, TimeoutError) as failure:
             return read(failure, unclear)
         return SENT
@@ -242,5 +262,8 @@ class Greeter:
             return
         WELCOMES.labels(ended.state.value).inc()
         if ended.state is WelcomeState.SENT:
+            await records.sent(session, "welcome", welcome_id, now)
             WELCOME_SECONDS.observe(max(0.0, (now - created_at).total_seconds()))
+        elif ended.state is not WelcomeState.UNKNOWN:
+            await records.unsent(session, "welcome", [welcome_id], now)
         log.info("welcome_settled", welcome=str(welcome_id), state=ended.state.value)

@@ -10,11 +10,13 @@ from bot.welcoming import channel_rows, welcome_text
 from bot.welcoming.channel_form import PreviewPart, id_of, phone_of
 from bot.welcoming.channel_pages import SEES, WELCOME_TONES
 from bot.welcoming.channel_rows import WelcomeRow
-from bot.welcoming.welcome_text import NoWords
+from bot.welcoming.welcome_text import Host, NoWords
 from content.models import Material
+from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import page, see_other
 from desk.signed import Signed, now_of, session_of, signed
+from outbound.facts import policy_of
 
 routes = web.RouteTableDef()
 
@@ -102,7 +104,8 @@ async def _preview(request: web.Request, who: Signed) -> PreviewPart:
     if material_id is None:
         return phone_of(name, NoWords(welcome_text.NOT_CHOSEN))
     branch_id = who.branch_id if who.may(Role.RM) else None
-    words = await welcome_text.words_of(session, material_id, name, branch_id, now)
+    host, texts = Host(name, branch_id), policy_of(request.app[SETTINGS])
+    words = await welcome_text.words_of(session, material_id, host, texts, now)
     return phone_of(name, words)
 
 

@@ -5,7 +5,7 @@ stranger, is asked again at the moment of sending. The nearest choice decides: w
 may not be sent, nothing is, and the reason is shown.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -16,13 +16,13 @@ from sqlmodel import col, delete, select
 from bank import audit
 from bank.models import Staff
 from bot.models import ContactWay, WelcomeChoice
-from compliance.guard import checked
 from compliance.suitability import customer_ceiling
-from compliance.verdict import Level, Role
 from content import library
 from content.models import Kind, Material, Version
-from scheduler.gates import SLOT, TOO_LONG
-from wecom.attachments import CUSTOMER_TEXT
+from outbound import reasons
+from outbound.check import SLOT, Cause, Passed, Refused, check
+from outbound.facts import Policy, Saying
+from outbound.models import Door
 from wecom.channels import Channel
 
 RM_SLOT = "{客户经理}"
@@ -37,6 +37,7 @@ class Words:
 
     version_id: UUID
     text: str
+    passed: Passed = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -44,59 +45,69 @@ class NoWords:
     """Nothing may be sent, and why."""
 
     reason: str
+    refused: Refused | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Host:
+    """Who welcomes, and whom, as far as it is known."""
+
+    name: str
+    branch_id: UUID | None
+    staff_id: UUID | None = None
+    contact: str = ""
 
 
 async def words_for(
-    session: AsyncSession, rm: Staff, way: ContactWay | None, now: datetime
+    session: AsyncSession,
+    rm: Staff,
+    way: ContactWay | None,
+    policy: Policy,
+    now: datetime,
+    contact: str = "",
 ) -> Words | NoWords:
     """What a customer who came to this RM, by that way, may be told now."""
     own = way.welcome_material_id if way else None
     material_id = own or await chosen(session, rm.id) or await chosen(session, None)
     if material_id is None:
         return NoWords(NOT_CHOSEN)
-    return await words_of(session, material_id, rm.name, rm.branch_id, now)
+    host = Host(rm.name, rm.branch_id, rm.id, contact)
+    return await words_of(session, material_id, host, policy, now)
 
 
 async def words_of(
-    session: AsyncSession, material_id: UUID, rm_name: str, branch_id: UUID | None, now: datetime
+    session: AsyncSession, material_id: UUID, host: Host, policy: Policy, now: datetime
 ) -> Words | NoWords:
     """The material as a stranger would read it from this RM, if it may be sent to one."""
     version = await library.live_version_of(session, material_id, now)
     if version is None:
         material = await session.get_one(Material, material_id)
         return NoWords(f"素材《{material.title}》没有已上线的版本：尚未审批、已下线或已过期")
-    usable = await library.only_live(
-        session,
-        [version.id],
-        now=now,
-        channel=Channel.SINGLE_CHAT,
-        branch_id=branch_id,
-        risk_ceiling=_ceiling_of_a_stranger(now),
+    saying = Saying(
+        door=Door.WELCOME,
+        text=version.body.replace(RM_SLOT, host.name).strip(),
+        version_ids=frozenset({version.id}),
+        staff_id=host.staff_id,
+        contact=host.contact,
+        branch_id=host.branch_id,
     )
-    if not usable:
-        return NoWords(
+    answer = await check(session, saying, policy, now)
+    if isinstance(answer, Passed):
+        return Words(version.id, answer.text, answer)
+    return NoWords(_in_words(answer, version), answer)
+
+
+def _in_words(answer: Refused, version: Version) -> str:
+    if answer.cause in (Cause.MATERIAL, Cause.SUITABILITY):
+        return (
             f"素材《{version.title}》不能发给新客户：不适用于单聊或该支行，"
             "或涉及产品（新客户还没有风险测评）"
         )
-    text = version.body.replace(RM_SLOT, rm_name).strip()
-    wrong = _against(text)
-    return NoWords(wrong) if wrong else Words(version.id, text)
+    return "；".join(UNFILLED if why == reasons.UNFILLED else why for why in answer.reasons)
 
 
 def _ceiling_of_a_stranger(now: datetime) -> int:
     return customer_ceiling(None, None, now)
-
-
-def _against(text: str) -> str:
-    """What stands against these very words; empty for nothing."""
-    if SLOT.search(text):
-        return UNFILLED
-    if len(text.encode()) > CUSTOMER_TEXT:
-        return TOO_LONG
-    verdict = checked(text, Role.RM)
-    if verdict.level is not Level.BLOCK:
-        return ""
-    return "；".join(dict.fromkeys(finding.reason for finding in verdict.findings))
 
 
 async def chosen(session: AsyncSession, staff_id: UUID | None) -> UUID | None:

@@ -132,6 +132,7 @@ async def a_counter(
     """The counter, open, with one approved answer."""
     given = {
         "service_automatic": True,
+        "ai_filing_number": "Test-20261123",
         "robot_token": SecretStr(ROBOT_TOKEN),
         "robot_aes_key": SecretStr(ROBOT_KEY),
         **wishes,

@@ -20,12 +20,15 @@ from wecom.mass_sends import MassSend
 from wecom.messages import Text
 from wecom.moments import Moment
 from wecom.rules import Rule
+from wecom.to_customers import ToCustomers
 
 WAY = ContactWay(("LiMin",), "hz-01", "大堂")
 Act = Callable[[WeComClient], Awaitable[object]]
 CREATIONS: dict[str, Act] = {
     "add_contact_way": lambda client: client.contact_ways.create(WAY),
-    "add_moment_task": lambda client: client.moments.create(Moment("周报", senders=("LiMin",))),
+    "add_moment_task": lambda client: ToCustomers(client).moment(
+        Moment("周报", senders=("LiMin",))
+    ),
     "create_link": lambda client: client.links.create("三月沙龙", ["LiMin"]),
     "add_corp_tag": lambda client: client.tags.create(["稳健型"], group_name="风险偏好"),
     "add_intercept_rule": lambda client: client.rules.create(Rule("承诺", ("保本",), ("LiMin",))),
@@ -83,7 +86,7 @@ class TestWritten:
     async def test_a_mass_send_keeps_the_intent_of_the_scheduler_alone(
         self, door: Door, sessions: Sessions
     ) -> None:
-        await door.client.mass_sends.create(MassSend("LiMin", ("wmChen",), "周报"))
+        await ToCustomers(door.client).mass_send(MassSend("LiMin", ("wmChen",), "周报"))
         assert await the_intents(sessions) == []
 
 

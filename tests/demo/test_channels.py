@@ -11,7 +11,8 @@ from bot.models import ContactWay, WayState, Welcome, WelcomeState
 from bot.welcoming import contact_ways, welcome_text
 from bot.welcoming.welcome_text import Words
 from customers.models import Follow
-from tests.demo.looking import MIDNIGHT, by_id, every
+from outbound.facts import policy_of
+from tests.demo.looking import BANK, MIDNIGHT, by_id, every
 
 
 async def test_every_code_in_use_can_be_scanned_at_the_platform(bank: AsyncSession) -> None:
@@ -39,7 +40,7 @@ async def test_a_customer_of_any_rm_would_be_welcomed_now(bank: AsyncSession) ->
         if rm.roles != [Role.RM]:
             continue
         for way in [None, *(w for w in await every(bank, ContactWay) if w.staff_id == rm.id)]:
-            words = await welcome_text.words_for(bank, rm, way, MIDNIGHT)
+            words = await welcome_text.words_for(bank, rm, way, policy_of(BANK), MIDNIGHT)
             assert isinstance(words, Words), words
             assert rm.name in words.text
 

@@ -45,6 +45,7 @@ TABLE: dict[str, set[Role]] = {
     "/system/audit/chain": {R.COMPLIANCE, R.AUDITOR},
     "/system/audit/exports": {R.COMPLIANCE, R.AUDITOR},
     "/system/audit/terms": {R.COMPLIANCE, R.AUDITOR},
+    "/system/outbound": {R.COMPLIANCE, R.AUDITOR},
     "/system/components": {R.ADMIN},
 }
 

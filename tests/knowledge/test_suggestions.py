@@ -189,7 +189,7 @@ async def test_an_assessment_that_ran_out_meanwhile_refuses_the_product(
     assert made.state is SuggestionState.OFFERED
     product.clock.at(MONDAY + timedelta(days=2))
     desk.sidebar = await product.client(desk.rm, "sidebar")
-    assert "不再适合该客户" in (await desk.clears(made, made.draft))["refused"][0]
+    assert "客户风险测评已超过12个月" in (await desk.clears(made, made.draft))["refused"][0]
 
 
 class Joins:

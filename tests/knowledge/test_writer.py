@@ -1,6 +1,7 @@
 """A wording model is never believed: whatever it answers, the customer gets passages."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -16,13 +17,17 @@ from bank.models import Role, Staff
 from bank.settings import Settings
 from bot.app import writer as writer_of
 from compliance.citations import stays_within
+from compliance.imprint import AI_CONFIRMED
 from content.models import Version
 from customers import book
 from customers.models import Customer
-from knowledge import suggestions
+from knowledge import replies, suggestions
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.suggestions import Question
 from knowledge.writer import INSTRUCTIONS, OpenAIWriter, Writer
+from outbound.check import Cleared
+from outbound.facts import policy_of
+from outbound.models import OutboundMessage
 from tests.builders import a_customer, a_follow, a_product, a_staff, an_approved_material
 from tests.conftest import Product
 
@@ -310,3 +315,21 @@ def test_a_dropped_negation_is_not_within() -> None:
     passage = "本产品不保证本金，提前赎回不收手续费。"
     assert stays_within("本产品不保证本金。", passage)
     assert not stays_within("本产品保证本金。", passage)
+
+
+@pytest.mark.parametrize("edit", ["", "李女士，"])
+async def test_what_a_model_drafted_goes_out_marked_and_with_its_prompt_on_record(
+    bench: Bench, model: Model, edit: str
+) -> None:
+    model.writes((FAITHFUL, 1))
+    suggestion = await bench.suggest()
+    policy, now = policy_of(bench.product.parts.settings), bench.product.clock()
+    answer = await replies.clear(bench.session, suggestion, edit + suggestion.draft, policy, now)
+    assert isinstance(answer, Cleared)
+    assert answer.text == f"{edit}{FAITHFUL}\n{AI_CONFIRMED}"
+    row = await bench.session.get_one(OutboundMessage, answer.message_id)
+    assert (row.writer, row.ai_assisted, row.ai_marked) == ("openai:m", True, True)
+    asked = model.asked[-1]["messages"][-1]["content"]
+    prompt = hashlib.sha256(f"{INSTRUCTIONS}\n{asked}".encode()).hexdigest()
+    assert row.prompt_hash == suggestion.prompt_hash == prompt
+    assert row.edited == bool(edit)

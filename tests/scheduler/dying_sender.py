@@ -12,19 +12,21 @@ from pydantic import SecretStr
 from bank.database import open_engine, open_sessions
 from bank.settings import Settings
 from scheduler.sending import send_due
+from wecom.answer import Answer
+from wecom.calls import Calls
 from wecom.client import WeComClient
-from wecom.mass_sends import MassSend, MassSendCreated, MassSends
 
 
-class DoomedSends(MassSends):
+class DoomedCalls:
     """Dies around the call that creates the task."""
 
-    point = ""
+    def __init__(self, calls: Calls, point: str) -> None:
+        self.calls, self.point = calls, point
 
-    async def create(self, message: MassSend) -> MassSendCreated:
+    async def post(self, path: str, fields: dict[str, object], *, once: bool = False) -> Answer:
         """SIGKILL before the call, or once it was answered."""
         if self.point == "called":
-            await super().create(message)
+            await self.calls.post(path, fields, once=once)
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError("a killed process goes on")
 
@@ -46,8 +48,7 @@ async def main(database: str, platform: str, point: str, moment: str) -> None:
             secret=settings.wecom_secret.get_secret_value(),
             now=lambda: 0.0,
         )
-        doomed = DoomedSends(wecom.calls, wecom.media)
-        doomed.point, wecom.mass_sends = point, doomed
+        wecom.calls = DoomedCalls(wecom.calls, point)  # type: ignore[assignment]
         sessions = open_sessions(open_engine(database))
         await send_due(sessions, wecom, settings, datetime.fromisoformat(moment))
 

@@ -19,8 +19,10 @@ from bank.database import Sessions
 from scheduler import reconciling, touches
 from scheduler.models import TaskState, Touch, TouchState
 from tests.scheduler.worlds import Bank
+from wecom.answer import Answer
 from wecom.client import WeComClient
-from wecom.mass_sends import MassSend, MassSendCreated
+from wecom.mass_sends import MassSend
+from wecom.to_customers import MASS_SEND, ToCustomers
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,12 +55,13 @@ class DyingCaller:
 
     def __init__(self, wecom: WeComClient, *, called: bool) -> None:
         self.wecom, self.called = wecom, called
-        self.mass_sends = self
+        self.calls, self.media, self.service = self, wecom.media, wecom.service
 
-    async def create(self, message: MassSend) -> MassSendCreated:
+    async def post(self, path: str, fields: dict[str, object], *, once: bool = False) -> Answer:
         """Die; if `called`, the platform has heard it."""
+        assert path == MASS_SEND
         if self.called:
-            await self.wecom.mass_sends.create(message)
+            await self.wecom.calls.post(path, fields, once=once)
         raise Killed
 
 
@@ -186,7 +189,7 @@ async def test_two_fitting_tasks_wait_for_a_person(due: Bank):
     [task] = due.platform.world.tasks.values()
     [rm] = task.members
     contacts = tuple(target.external_userid for target in task.targets)
-    await due.wecom.mass_sends.create(MassSend(rm, contacts, task.text))
+    await ToCustomers(due.wecom).mass_send(MassSend(rm, contacts, task.text))
     due.clock.forward(timedelta(minutes=10))
     assert (await due.reconcile()).ambiguous == 1
     stuck = await due.task()
@@ -201,7 +204,7 @@ async def test_a_like_task_for_other_customers_is_not_taken_for_ours(due: Bank):
     await due.platform.fault("add_msg_template", "lost")
     await due.send()
     [task] = due.platform.world.tasks.values()
-    await due.wecom.mass_sends.create(
+    await ToCustomers(due.wecom).mass_send(
         MassSend(rm.userid, (other.external_userid or "",), task.text)
     )
     assert (await due.reconcile()).found == 1
@@ -213,15 +216,17 @@ async def test_what_was_reconciled_away_is_not_called_by_a_late_sender(due: Bank
         """A sender that is held up so long that its task is released before it calls."""
 
         def __init__(self, bank: Bank) -> None:
-            self.bank, self.calls = bank, 0
-            self.mass_sends = self.messages = self
+            self.bank, self.made = bank, 0
+            self.calls = self.mass_sends = self.messages = self
+            self.media, self.service = bank.wecom.media, bank.wecom.service
 
-        async def create(self, message: MassSend) -> MassSendCreated:
+        async def post(self, path: str, fields: dict[str, object], *, once: bool = False) -> Answer:
             """The first call takes three minutes."""
-            self.calls += 1
+            assert path == MASS_SEND
+            self.made += 1
             self.bank.clock.forward(timedelta(minutes=3))
             await self.bank.reconcile()
-            return await self.bank.wecom.mass_sends.create(message)
+            return await self.bank.wecom.calls.post(path, fields, once=once)
 
         async def cancel(self, msgid: str) -> None:
             """Recall it."""
@@ -235,7 +240,7 @@ async def test_what_was_reconciled_away_is_not_called_by_a_late_sender(due: Bank
     await due.enrol(other_sop, await due.customer(rm), rm)
     slow = Slow(due)
     await due.send(slow)
-    assert slow.calls == 1
+    assert slow.made == 1
     await settle_everything(due)
     saw = [contact for contact, _, _ in await due.platform.seen()]
     assert len(saw) == len(set(saw)) == 4

@@ -9,6 +9,7 @@ from attribution.models import Conversion
 from bank.calendar import at_local, local, local_day
 from content.models import Product, SaleStatus
 from customers.models import Consent, Customer, Follow, FollowState
+from outbound import reasons
 from scheduler import enrolment, gates, sops
 from scheduler.models import Enrolment, EnrolmentState, LatePolicy, Sop, Touch, TouchState
 from tests.builders import a_branch, a_product
@@ -123,19 +124,19 @@ async def test_refused_because_the_material_is_for_another_branch(the_bank: Bank
     customer = await the_bank.customer(rm, branch=here)
     sop = await the_bank.sop(await the_bank.material(branch_ids=[there.id]))
     await the_bank.enrol(sop, customer, rm)
-    assert await refusal(the_bank) == [gates.NOT_FOR_HERE]
+    assert await refusal(the_bank) == [reasons.NOT_FOR_HERE]
 
 
 async def test_refused_because_the_material_is_not_for_chats(the_bank: Bank):
     await the_bank.enrolled_with(await the_bank.material(channels=("moments",)))
-    assert await refusal(the_bank) == [gates.NOT_FOR_HERE]
+    assert await refusal(the_bank) == [reasons.NOT_FOR_HERE]
 
 
 async def test_refused_because_its_product_is_off_sale(the_bank: Bank):
     product = await a_product_of(the_bank, 2)
     await the_bank.enrolled_with(await the_bank.material(products=[product], risk=2))
     await the_bank.change(product, sale_status=SaleStatus.SUSPENDED)
-    assert await refusal(the_bank) == [gates.NOT_FOR_HERE]
+    assert await refusal(the_bank) == [reasons.NOT_FOR_HERE]
 
 
 async def a_product_of(bank: Bank, rating: int) -> Product:
@@ -275,19 +276,19 @@ async def test_refused_because_the_hours_end_before_it_could_go(the_bank: Bank):
 
 async def test_refused_because_the_wording_promises(the_bank: Bank):
     await the_bank.enrolled_with(await the_bank.material(body="您好，这只产品保本保息，稳赚不赔。"))
-    reasons = await refusal(the_bank)
-    assert reasons
-    assert all(reasons)
+    against = await refusal(the_bank)
+    assert against
+    assert all(against)
 
 
 async def test_refused_because_a_slot_stayed_empty(the_bank: Bank):
     await the_bank.enrolled_with(await the_bank.material(body="您好，{产品名称}即将到期。"))
-    assert await refusal(the_bank) == [gates.UNFILLED]
+    assert await refusal(the_bank) == [reasons.UNFILLED]
 
 
 async def test_refused_because_the_text_is_too_long_for_the_platform(the_bank: Bank):
     await the_bank.enrolled_with(await the_bank.material(body="您" * 1400))
-    assert await refusal(the_bank) == [gates.TOO_LONG]
+    assert await refusal(the_bank) == [reasons.TOO_LONG.format(limit=4000)]
 
 
 async def test_stopping_a_sop_takes_back_what_waits(the_bank: Bank):

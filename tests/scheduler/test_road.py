@@ -33,7 +33,10 @@ async def test_a_touch_goes_the_whole_road(the_bank: Bank):
     collected = await the_bank.collect()
 
     assert collected.delivered == 1
-    text = f"您好，我是您的客户经理{rm.name}，资金安排有疑问可以随时留言。"
+    text = (
+        f"您好，我是您的客户经理{rm.name}，资金安排有疑问可以随时留言。\n"
+        f"【云州银行 {rm.name}】如不希望再收到此类信息，请回复“TD”。"
+    )
     assert await the_bank.platform.seen() == [(customer.external_userid, text, pressed_at)]
     [touchpoint] = await the_bank.touchpoints()
     touch = await the_bank.touch()
@@ -81,7 +84,7 @@ async def test_a_text_with_the_customers_name_makes_a_task_of_its_own(the_bank: 
     for name in ("李女士", "陈先生"):
         await the_bank.enrol(sop, await the_bank.customer(rm, name=name), rm)
     await the_bank.send()
-    texts = sorted(task.text for task in the_bank.platform.world.tasks.values())
+    texts = sorted(task.text.partition("\n")[0] for task in the_bank.platform.world.tasks.values())
     assert texts == ["李女士您好，我是王敏。", "陈先生您好，我是王敏。"]
 
 

@@ -47,6 +47,7 @@ from wecom.mass_sends import (
 )
 from wecom.messages import Text, TextCard
 from wecom.sign_in import SignedIn
+from wecom.to_customers import ToCustomers
 
 
 class TestTrouble:
@@ -85,14 +86,14 @@ class TestTrouble:
     ) -> None:
         platform.replies[CREATE] = [failure]
         with pytest.raises(OutcomeUnknown) as caught:
-            await client.mass_sends.create(MESSAGE)
+            await ToCustomers(client).mass_send(MESSAGE)
         assert caught.value.call == CREATE
         assert platform.count(CREATE) == 1
 
     @pytest.mark.parametrize(
         ("path", "act"),
         [
-            ("externalcontact/send_welcome_msg", lambda c: c.welcomes.send("CODE", "您好")),
+            ("externalcontact/send_welcome_msg", lambda c: ToCustomers(c).welcome("CODE", "您好")),
             ("externalcontact/remind_groupmsg_send", lambda c: c.mass_sends.remind("msg1")),
             ("message/send", lambda c: c.messages.send(["zhangsan"], Text("有新任务"))),
         ],
@@ -110,7 +111,7 @@ class TestTrouble:
     ) -> None:
         platform.replies["gettoken"] = ["502"]
         with pytest.raises(Unreachable):
-            await client.mass_sends.create(MESSAGE)
+            await ToCustomers(client).mass_send(MESSAGE)
         platform.replies.clear()
         # A kept-alive connection found closed leaves doubt; one that never opened does not.
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as http:
@@ -118,7 +119,7 @@ class TestTrouble:
             await other.contacts.follow_users()
             await platform.server.close()
             with pytest.raises(NotConnected):
-                await other.mass_sends.create(MESSAGE)
+                await ToCustomers(other).mass_send(MESSAGE)
         assert platform.count(CREATE) == 0
         assert watch.waits == []
 
@@ -142,7 +143,7 @@ class TestTrouble:
     ) -> None:
         platform.replies[CREATE] = [refused(45033)]
         with pytest.raises(TooManyAtOnce) as caught:
-            await client.mass_sends.create(MESSAGE)
+            await ToCustomers(client).mass_send(MESSAGE)
         assert caught.value.retry_after == 2.0
 
     async def test_a_refusal_is_not_repeated(self, client: WeComClient, platform: Platform) -> None:
@@ -238,7 +239,7 @@ class TestMassSend:
             "固收周报已更新",
             (Link("周报", "https://bank.example/r/1", "本周要点"), Image("m1"), File("m2")),
         )
-        assert await client.mass_sends.create(message) == MassSendCreated("msg1", ("wm2",))
+        assert await ToCustomers(client).mass_send(message) == MassSendCreated("msg1", ("wm2",))
         sent = platform.last(CREATE)
         assert sent.content_type == "application/json"
         assert "固收周报已更新".encode() in sent.raw
@@ -360,7 +361,7 @@ class TestMassSend:
 class TestMembers:
     async def test_a_welcome(self, client: WeComClient, platform: Platform) -> None:
         card = MiniProgram("理财", "m1", "wxapp", "pages/index.html")
-        await client.welcomes.send("CODE", "您好", (card,))
+        await ToCustomers(client).welcome("CODE", "您好", (card,))
         assert platform.last("externalcontact/send_welcome_msg").body == {
             "welcome_code": "CODE",
             "text": {"content": "您好"},

@@ -24,6 +24,7 @@ from wecom.messages import Text
 from wecom.moments import Moment
 from wecom.rules import Rule
 from wecom.service_messages import ServiceState, ServiceText
+from wecom.to_customers import ToCustomers
 
 Act = Callable[[WeComClient], Awaitable[object]]
 
@@ -54,7 +55,7 @@ ACTS: dict[str, Act] = {
     "externalcontact/customer_acquisition_quota": lambda c: c.links.quota(),
     "externalcontact/customer_acquisition/statistic": lambda c: c.links.statistic("ca", NOON, NOON),
     "externalcontact/customer_acquisition/get_chat_info": lambda c: c.links.chat_info("key"),
-    "externalcontact/group_welcome_template/add": lambda c: c.group_welcomes.create(
+    "externalcontact/group_welcome_template/add": lambda c: ToCustomers(c).group_welcome(
         GroupWelcome("您好")
     ),
     "externalcontact/group_welcome_template/get": lambda c: c.group_welcomes.get("id"),
@@ -68,11 +69,13 @@ ACTS: dict[str, Act] = {
     ),
     "externalcontact/groupchat/transfer": lambda c: c.groups.transfer(["wr"], "z"),
     "externalcontact/opengid_to_chatid": lambda c: c.groups.id_of_opengid("og"),
-    "externalcontact/add_msg_template": lambda c: c.mass_sends.create(MassSend("z", ("wm",), "t")),
+    "externalcontact/add_msg_template": lambda c: ToCustomers(c).mass_send(
+        MassSend("z", ("wm",), "t")
+    ),
     "externalcontact/get_groupmsg_list_v2": lambda c: c.mass_sends.listed(NOON, NOON),
     "externalcontact/get_groupmsg_task": lambda c: c.mass_sends.tasks("m"),
     "externalcontact/get_groupmsg_send_result": lambda c: c.mass_sends.results("m", "z"),
-    "externalcontact/add_moment_task": lambda c: c.moments.create(Moment("t")),
+    "externalcontact/add_moment_task": lambda c: ToCustomers(c).moment(Moment("t")),
     "externalcontact/get_moment_task_result": lambda c: c.moments.job("j"),
     "externalcontact/get_moment_list": lambda c: c.moments.listed(NOON, NOON),
     "externalcontact/get_moment_task": lambda c: c.moments.tasks("mom"),
@@ -94,8 +97,8 @@ ACTS: dict[str, Act] = {
     "kf/account/list": lambda c: c.service.accounts(),
     "kf/add_contact_way": lambda c: c.service.contact_way("wk"),
     "kf/sync_msg": lambda c: c.service.sync("wk", ""),
-    "kf/send_msg": lambda c: c.service.send("wk", "wm", ServiceText("t"), "m1"),
-    "kf/send_msg_on_event": lambda c: c.service.send_on_event("code", ServiceText("t"), "m1"),
+    "kf/send_msg": lambda c: ToCustomers(c).answer("wk", "wm", ServiceText("t"), "m1"),
+    "kf/send_msg_on_event": lambda c: ToCustomers(c).answer_event("code", ServiceText("t"), "m1"),
     "kf/service_state/get": lambda c: c.service.state("wk", "wm"),
     "kf/service_state/trans": lambda c: c.service.move("wk", "wm", ServiceState.ENDED),
     "kf/servicer/list": lambda c: c.service.servicers("wk"),

@@ -34,6 +34,7 @@ from wecom.service_messages import Choice, Menu, ServiceMessage, ServiceState, S
 from wecom.sign_in import MemberDetail
 from wecom.simulator.login import MEMBER_COOKIE
 from wecom.tags import CompanyTag, TagGroup
+from wecom.to_customers import ToCustomers
 from wecom.transfers import TransferAsked, TransferResult, Unassigned
 
 MONTH = timedelta(days=29)
@@ -114,11 +115,11 @@ class TestTheCalls:
     async def test_welcomes(self, door: Door) -> None:
         came = await door.hand("add_contact", userid=door.member, name="林女士")
         page = Link("本周市场回顾", "https://bank.example/weekly")
-        await door.client.welcomes.send(came["welcome_code"], "您好", (page,))
+        await ToCustomers(door.client).welcome(came["welcome_code"], "您好", (page,))
         templates = door.client.group_welcomes
-        made = await templates.create(GroupWelcome("欢迎 %NICKNAME%", page))
+        made = await ToCustomers(door.client).group_welcome(GroupWelcome("欢迎 %NICKNAME%", page))
         assert type(await templates.get(made)) is GroupWelcome
-        await templates.edit(made, GroupWelcome("欢迎您"))
+        await ToCustomers(door.client).edit_group_welcome(made, GroupWelcome("欢迎您"))
         await templates.delete(made)
 
     async def test_groups(self, door: Door) -> None:
@@ -149,7 +150,9 @@ class TestTheCalls:
 
     async def test_mass_sends(self, door: Door) -> None:
         sends = door.client.mass_sends
-        made = await sends.create(MassSend(door.member, (door.customer,), "固收周报已更新"))
+        made = await ToCustomers(door.client).mass_send(
+            MassSend(door.member, (door.customer,), "固收周报已更新")
+        )
         assert type(made) is MassSendCreated
         assert all_of(MassSendRecord, await sends.listed(NOON - MONTH, NOON + SOON))
         assert all_of(MassSendTask, await sends.tasks(made.msgid))
@@ -160,14 +163,16 @@ class TestTheCalls:
 
     async def test_a_mass_send_to_a_group(self, door: Door) -> None:
         sends, chat_id = door.client.mass_sends, await door.group()
-        made = await sends.create(MassSend(door.member, (), "本周答疑", chat_ids=(chat_id,)))
+        made = await ToCustomers(door.client).mass_send(
+            MassSend(door.member, (), "本周答疑", chat_ids=(chat_id,))
+        )
         results = await sends.results(made.msgid, door.member)
         assert all_of(MassSendResult, results)
         assert all(result.chat_id for result in results)
 
     async def test_moments(self, door: Door) -> None:
         moments = door.client.moments
-        job = await moments.create(Moment("市场周报", senders=(door.member,)))
+        job = await ToCustomers(door.client).moment(Moment("市场周报", senders=(door.member,)))
         if door.simulated:
             await door.hand("clock", forward_seconds=60)
         done = await moments.job(job)
@@ -235,6 +240,7 @@ class TestTheCalls:
 
     async def test_service(self, door: Door) -> None:
         service, kfid = door.client.service, await door.service()
+        to_customers = ToCustomers(door.client)
         assert all_of(ServiceAccount, await service.accounts())
         assert (await service.contact_way(kfid, "hall", scene_param="a=1")).endswith("=a%3D1")
         who = (await door.hand("service_enter", open_kfid=kfid, name="林女士"))["external_userid"]
@@ -246,8 +252,8 @@ class TestTheCalls:
         assert all(message.external_userid for message in page.messages)
         event = next(message.event for message in page.messages if message.event)
         menu = Menu((Choice("1", "转人工"),), "您好，请选择")
-        assert await service.send_on_event(event.welcome_code, menu, "hello-1")
-        assert await service.send(kfid, who, ServiceText("您好"), "answer-1")
+        assert await to_customers.answer_event(event.welcome_code, menu, "hello-1")
+        assert await to_customers.answer(kfid, who, ServiceText("您好"), "answer-1")
         assert all_of(ServiceCustomer, await service.customers([who]))
         await service.move(kfid, who, ServiceState.SERVICER, door.member)
         assert await service.state(kfid, who) is ServiceState.SERVICER

@@ -34,6 +34,7 @@ from wecom.messages import Markdown, Text, TextCard
 from wecom.moments import Moment, MomentLink
 from wecom.rules import Rule
 from wecom.service_messages import Menu, ServiceState, ServiceText
+from wecom.to_customers import ToCustomers
 
 Act = Callable[[WeComClient], Awaitable[object]]
 PAGE = Page("https://bank.example/tasks")
@@ -143,7 +144,7 @@ class TestCallsThatAreNotMade:
             (lambda c: c.links.create("n", []), "needs a member"),
             (lambda c: c.service.contact_way("wk", "大厅"), "at most 32 of"),
             (lambda c: c.service.sync("wk", "", limit=1001), "limit takes 1 to 1000"),
-            (lambda c: c.service.send("wk", "wm", ServiceText("x"), "编号"), "1 to 32 of"),
+            (lambda c: ToCustomers(c).answer("wk", "wm", ServiceText("x"), "编号"), "1 to 32 of"),
             (lambda c: c.service.move("wk", "wm", ServiceState.SERVICER), "name a servicer"),
             (lambda c: c.service.move("wk", "wm", ServiceState.ENDED, "z"), "name a servicer"),
             (lambda c: c.archive_consent.single([]), "pairs takes 1 to 100 entries"),

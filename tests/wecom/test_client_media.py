@@ -13,6 +13,7 @@ from wecom.group_welcomes import GroupWelcome
 from wecom.mass_sends import MassSend
 from wecom.media import Media
 from wecom.moments import Moment, MomentLink
+from wecom.to_customers import ToCustomers
 
 NOW = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 DATA = b"%PDF-1.7 a weekly report"
@@ -38,7 +39,7 @@ class TestUploadedAgain:
             Link("周报", "https://bank.example/r"),
             Image("kept"),
         )
-        made = await client.mass_sends.create(MassSend("z", ("wm",), "周报", attachments))
+        made = await ToCustomers(client).mass_send(MassSend("z", ("wm",), "周报", attachments))
         assert made.msgid == "msg1"
         assert media_ids(platform.last(CREATE).body) == ["new", "", "kept"]
         assert platform.last("media/upload").query["type"] == "file"
@@ -51,7 +52,7 @@ class TestUploadedAgain:
         platform.replies["media/upload"] = [{"media_id": "new"}]
         picture = Image("old", Source("a.png", DATA))
         with pytest.raises(MediaExpired):
-            await client.welcomes.send("CODE", "您好", (picture,))
+            await ToCustomers(client).welcome("CODE", "您好", (picture,))
         assert (platform.count(WELCOME), platform.count("media/upload")) == (2, 1)
 
     async def test_one_without_its_bytes_is_an_error_at_once(
@@ -59,7 +60,7 @@ class TestUploadedAgain:
     ) -> None:
         platform.replies[WELCOME] = [refused(40007)]
         with pytest.raises(MediaExpired):
-            await client.welcomes.send("CODE", "您好", (Image("old"),))
+            await ToCustomers(client).welcome("CODE", "您好", (Image("old"),))
         assert (platform.count(WELCOME), platform.count("media/upload")) == (1, 0)
 
     async def test_a_moment_takes_files_of_its_own_kind(
@@ -68,7 +69,7 @@ class TestUploadedAgain:
         platform.replies[MOMENT] = [refused(40007), {"jobid": "job"}]
         platform.replies["media/upload_attachment"] = [{"media_id": "new"}]
         page = MomentLink("周报", "https://bank.example/r", "old", Source("a.png", DATA))
-        assert await client.moments.create(Moment("周报", (page,))) == "job"
+        assert await ToCustomers(client).moment(Moment("周报", (page,))) == "job"
         assert media_ids(platform.last(MOMENT).body) == ["new"]
         query = platform.last("media/upload_attachment").query
         assert (query["media_type"], query["attachment_type"]) == ("image", "1")
@@ -77,7 +78,7 @@ class TestUploadedAgain:
         platform.replies[TEMPLATE] = [refused(40007), {"template_id": "t1"}]
         platform.replies["media/upload"] = [{"media_id": "new"}]
         welcome = GroupWelcome("欢迎", Image("old", Source("a.png", DATA)))
-        assert await client.group_welcomes.create(welcome) == "t1"
+        assert await ToCustomers(client).group_welcome(welcome) == "t1"
         assert platform.last(TEMPLATE).body["image"] == {"media_id": "new"}
 
 

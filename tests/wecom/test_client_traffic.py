@@ -15,6 +15,7 @@ from wecom.errors import (
     Unreachable,
 )
 from wecom.moments import Moment
+from wecom.to_customers import ToCustomers
 from wecom.traffic import Bucket, Rate, Standing
 
 CONTACTS = "externalcontact/list"
@@ -174,10 +175,10 @@ class TestPace:
     ) -> None:
         platform.replies["externalcontact/add_moment_task"] = [{"jobid": "job"}]
         for _ in range(11):
-            await client.moments.create(Moment("周报"))
+            await ToCustomers(client).moment(Moment("周报"))
         assert watch.waits == [pytest.approx(6.0)]
         with pytest.raises(RateLimited):
-            await client.moments.create(Moment("周报"))
+            await ToCustomers(client).moment(Moment("周报"))
         assert platform.count("externalcontact/add_moment_task") == 11
 
     async def test_no_more_than_twenty_of_one_name_at_once(
@@ -191,7 +192,7 @@ class TestPace:
         self, client: WeComClient, platform: Platform, watch: Watch
     ) -> None:
         platform.replies[CREATE] = [refused(45033), refused(45033), {"msgid": "msg1"}]
-        assert (await client.mass_sends.create(MESSAGE)).msgid == "msg1"
+        assert (await ToCustomers(client).mass_send(MESSAGE)).msgid == "msg1"
         assert len(watch.waits) == 2
         assert client.calls.standing() == ()
 

@@ -13,13 +13,14 @@ from wecom.client import WeComClient
 from wecom.contact_ways import ContactWay
 from wecom.error_codes import error_for
 from wecom.errors import UnknownRefusal, WeComError
+from wecom.to_customers import ToCustomers
 
 WAY = ContactWay(("zhangsan",), "hz-01")
 ACTS: dict[str, Callable[[WeComClient], Awaitable[object]]] = {
     "gettoken": lambda client: client.contacts.follow_users(),
     "get_jsapi_ticket": lambda client: client.tickets.page(),
     FOLLOWERS: lambda client: client.contacts.follow_users(),
-    CREATE: lambda client: client.mass_sends.create(MESSAGE),
+    CREATE: lambda client: ToCustomers(client).mass_send(MESSAGE),
     "externalcontact/add_contact_way": lambda client: client.contact_ways.create(WAY),
     "media/upload": lambda client: client.media.upload("file", "a.pdf", b"123456"),
     "media/get": lambda client: client.media.get("m1"),

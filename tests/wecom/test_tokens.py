@@ -18,6 +18,7 @@ from tests.wecom.wire import (
 )
 from wecom.client import WeComClient
 from wecom.errors import CredentialWrong, TokenDead
+from wecom.to_customers import ToCustomers
 from wecom.tokens import Grant, TokenSource
 
 
@@ -85,7 +86,7 @@ class TestToken:
         self, client: WeComClient, platform: Platform
     ) -> None:
         platform.replies[CREATE] = [refused(40014), {"msgid": "msg1"}]
-        assert (await client.mass_sends.create(MESSAGE)).msgid == "msg1"
+        assert (await ToCustomers(client).mass_send(MESSAGE)).msgid == "msg1"
 
     async def test_a_wrong_secret_is_not_tried_again_and_again(
         self, client: WeComClient, platform: Platform, watch: Watch

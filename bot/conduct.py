@@ -1,0 +1,84 @@
+"""Compliance hears of a refused attempt within a minute: a card, one press that says who looks.
+
+The alert is a row before anybody is told; a card that fails is sent again, and WeCom knows its task
+id once.
+"""
+
+from datetime import datetime
+
+import structlog
+from sqlmodel import col, select
+from yarl import URL
+
+from bank.database import Sessions
+from bank.models import Role, Staff
+from bank.settings import Settings
+from bot import member_cards
+from bot.models import CardKind
+from outbound import alerts
+from outbound.models import ConductAlert, OutboundMessage
+from wecom.cards import Button, ButtonCard, Fact, Frame, Page, Title
+from wecom.client import WeComClient
+from wecom.errors import WeComError
+
+log = structlog.get_logger("bot")
+
+SEEN = "seen"
+NOBODY = "—"
+
+
+async def tell(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> int:
+    """Tell compliance of every alert nobody was told of; how many were told."""
+    told = 0
+    while True:
+        async with sessions.begin() as session:
+            alert = await alerts.claim(session, now)
+        if alert is None:
+            return told
+        try:
+            if not await _send(sessions, wecom, settings, alert, now):
+                return told  # Nobody to tell: the page shows it, and it is tried again.
+        except WeComError as error:
+            log.warning("conduct_not_told", alert=str(alert.id), error=repr(error))
+            return told
+        async with sessions.begin() as session:
+            await alerts.told(session, alert.id, now)
+        told += 1
+
+
+async def _send(
+    sessions: Sessions,
+    wecom: WeComClient,
+    settings: Settings,
+    alert: ConductAlert,
+    now: datetime,
+) -> bool:
+    async with sessions() as session:
+        compliance = select(Staff.userid).where(
+            col(Staff.enabled), col(Staff.roles).contains([Role.COMPLIANCE.value])
+        )
+        userids = list((await session.execute(compliance)).scalars())
+        message = await session.get_one(OutboundMessage, alert.message_id)
+        rm = await session.get(Staff, message.staff_id) if message.staff_id else None
+    if not userids:
+        return False
+    card = _card(settings, alert, message, rm.name if rm else NOBODY)
+    return await member_cards.send(
+        sessions, wecom, CardKind.CONDUCT, str(alert.id), userids, card, now
+    )
+
+
+def _card(settings: Settings, alert: ConductAlert, message: OutboundMessage, rm: str) -> ButtonCard:
+    address = URL(settings.public_url) / "system" / "outbound" / str(message.id)
+    facts = (
+        Fact("客户经理", rm),
+        Fact("入口", message.door.label),
+        Fact("类别", alerts.labels_of(alert.categories)),
+    )
+    return ButtonCard(
+        Title("一条发给客户的内容被拦截，请核查", "内容没有发出"),
+        (Button("我来核查", SEEN),),
+        task_id=f"conduct-{alert.id}",
+        frame=Frame(facts=facts),
+        page=Page(str(address)),
+    )
