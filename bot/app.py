@@ -15,7 +15,6 @@ from pydantic import SecretStr
 import attribution.pages
 import content.pages
 import content.product_pages
-import content.review_pages
 import customers.group_pages
 import customers.pages
 import desk.components
@@ -282,7 +281,6 @@ PAGES = (
     repair_pages,
     platform_pages,
     content.pages,
-    content.review_pages,
     content.product_pages,
     customers.pages,
     customers.group_pages,
