@@ -25,7 +25,7 @@ from bank.bells import BELLS, Bells
 from bank.database import Sessions, open_engine, open_sessions, utc_now
 from bank.sealing import Seal, open_seal
 from bank.settings import Settings
-from bot import health, platform_pages, robot, system, workbench
+from bot import health, platform_pages, recipients, robot, system, workbench
 from bot.chat import customer_chat, sidebar, sidebar_actions
 from bot.demo import guide
 from bot.grants import SharedGrants
@@ -276,6 +276,7 @@ PAGES = (
     channel_form,
     channel_pages,
     welcome_pages,
+    recipients,
     inbound_pages,
     system,
     repair_pages,
