@@ -15,7 +15,6 @@ from pydantic import SecretStr
 import attribution.pages
 import content.pages
 import content.product_pages
-import content.review_pages
 import customers.group_pages
 import customers.hold_pages
 import customers.pages
@@ -28,7 +27,7 @@ from bank.bells import BELLS, Bells
 from bank.database import Sessions, open_engine, open_sessions, utc_now
 from bank.sealing import Seal, open_seal
 from bank.settings import Settings
-from bot import audit_pages, health, platform_pages, robot, system, workbench
+from bot import audit_pages, health, platform_pages, recipients, robot, system, workbench
 from bot.chat import customer_chat, sidebar, sidebar_actions
 from bot.demo import guide
 from bot.grants import SharedGrants
@@ -282,13 +281,13 @@ PAGES = (
     channel_form,
     channel_pages,
     welcome_pages,
+    recipients,
     inbound_pages,
     system,
     audit_pages,
     repair_pages,
     platform_pages,
     content.pages,
-    content.review_pages,
     content.product_pages,
     customers.pages,
     customers.group_pages,

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from bank.calendar import local
+from content.review_models import ReviewDesk
 from customers.models import FollowState, Stage
 from wecom.channels import Channel
 
@@ -13,7 +14,19 @@ ACTIONS = {
     "content:version:draft": "保存素材草稿",
     "content:version:submit": "提交素材审批",
     "content:version:approve": "审批通过并上线",
+    "content:version:pass": "通过审批环节",
     "content:version:reject": "驳回素材",
+    "content:version:return": "退回素材修改",
+    "content:version:claim": "领取审批",
+    "content:version:release": "释放审批",
+    "content:version:transfer": "转交审批",
+    "content:version:comment": "添加批注",
+    "content:version:resolve": "处理批注",
+    "content:version:uphold": "抽查复审通过",
+    "content:version:link": "生成客户链接",
+    "content:version:recipients": "导出素材接收名单",
+    "content:review_road:set": "修改审批流程",
+    "content:review_road:reset": "恢复默认审批流程",
     "content:version:withdraw": "下线素材",
     "content:version:supersede": "新版替代旧版",
     "content:version:expire": "素材到期下线",
@@ -64,6 +77,7 @@ ACTIONS = {
 SUBJECTS = {
     "material": ("素材", "/content/{}"),
     "version": ("素材版本", "/review/{}"),
+    "review_road": ("审批流程", ""),
     "suggestion": ("推荐回复", "/suggestions/{}"),
     "customer": ("客户", "/customers/{}"),
     "consent": ("授权记录", ""),
@@ -104,6 +118,9 @@ KEYS = {  # in the order in which they are told
     "valid_from": "生效",
     "valid_until": "失效",
     "channels": "适用渠道",
+    "step": "环节",
+    "said": "现为",
+    "to": "转交给",
     "reason": "原因",
     "note": "原因",
     "how": "原因",
@@ -124,6 +141,7 @@ KEYS = {  # in the order in which they are told
 DAYS = {"valid_from", "valid_until"}
 NUMBERS = {"number", "by_number"}
 WORDS = {
+    "step": {desk.value: desk.label for desk in ReviewDesk},
     "door": {"desk": "管理后台", "sidebar": "企业微信侧边栏"},
     "purpose": {"marketing": "营销信息", "profiling": "客户画像"},
     "state": {"held": "待核对客户", "credited": "已归因", "unattributed": "窗口内无触点"},

@@ -14,7 +14,7 @@ from attribution.reports import Period
 from bank.calendar import at_local, day_bounds, local_day
 from bank.models import AuditEntry, Role, Staff
 from bot.models import InboundEvent, InboundState
-from content import shelf
+from content import queue, shelf
 from content.review import REVIEWERS
 from customers.book import visible
 from customers.models import Customer, Follow, FollowState
@@ -85,9 +85,9 @@ async def _count(session: AsyncSession, column: Any, *conditions: ColumnElement[
 
 
 async def _reviewing(session: AsyncSession, who: Signed, now: datetime) -> list[Number]:
-    tasks = await shelf.waiting_for(session, who.id, now)
+    tasks = await queue.waiting_for(session, who, now)
     late = sum(task.overdue for task in tasks)
-    note = f"其中 {late} 份已超过 24 小时" if late else "都在 24 小时之内"
+    note = f"其中 {late} 份已超过时限" if late else "都在时限之内"
     return [Number("待我审批", count(len(tasks)), note, "/review")]
 
 

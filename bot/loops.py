@@ -22,6 +22,7 @@ from bot.service.answers import Assistant
 from bot.welcoming import contact_ways, welcome_rows
 from knowledge import indexing
 from outbound import alerts
+from scheduler import sending
 from scheduler.clock import Clockwork
 
 log = structlog.get_logger("bot")
@@ -33,6 +34,7 @@ Work = Callable[[Parts], Awaitable[None]]
 EVENT_PATIENCE = 2.0
 ARCHIVE_PATIENCE = 5.0
 LIBRARY_PATIENCE = 3.0
+TOUCH_PATIENCE = 5.0
 LEARNING_PAUSE = 2.0
 WAY_PATIENCE = 5.0
 SEEN_PAUSE = 10.0
@@ -85,6 +87,7 @@ def _loops(settings: Settings, parts: Parts, role: Role) -> list[Coroutine[Any, 
         *follow,
         greet(parts),
         _every(parts, SEEN_PAUSE, note_welcomes_seen),
+        _on_bell(parts, indexing.BELL, TOUCH_PATIENCE, stop_touches),
         _on_bell(parts, contact_ways.BELL, WAY_PATIENCE, make_contact_ways),
         _every(parts, INTENT_PAUSE, look_up_intents),
         _on_bell(parts, inbox.BELL, EVENT_PATIENCE, handle_events),
@@ -106,6 +109,12 @@ async def catch_up_library(parts: Parts) -> None:
     """Take what changed in the library into this process's index."""
     async with parts.sessions.begin() as session:
         await parts.index.catch_up(session, parts.now())
+
+
+async def stop_touches(parts: Parts) -> None:
+    """Refuse the touches of material that just ended, without waiting for their time (C-37)."""
+    async with parts.sessions.begin() as session:
+        await sending.tidy(session, parts.now())
 
 
 async def learn(parts: Parts) -> None:

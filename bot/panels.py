@@ -13,7 +13,7 @@ from bank.models import AuditEntry, Role, Staff
 from bot import system
 from bot.inbound.words import result_label
 from bot.models import InboundEvent, InboundState
-from content import shelf
+from content import queue, shelf
 from content.review import REVIEWERS
 from customers.book import visible
 from customers.models import Customer
@@ -128,21 +128,21 @@ async def _tasks(session: AsyncSession, who: Signed) -> Panel:
 
 
 async def _reviews(session: AsyncSession, who: Signed, now: datetime) -> Panel:
-    tasks = await shelf.waiting_for(session, who.id, now)
+    tasks = await queue.waiting_for(session, who, now)
     rows = [
         [
             Cell(f"{t.version.title} V{t.version.number}", f"/review/{t.version.id}"),
             Cell(t.material.kind.label, style="nowrap"),
             Cell(t.author, style="nowrap"),
-            Cell(when(t.version.submitted_at, "%m-%d %H:%M"), style="nowrap"),
+            Cell(t.step_label, style="nowrap"),
             Cell(t.waited, tone="red" if t.overdue else "grey", style="nowrap"),
         ]
         for t in tasks[:SHOWN]
     ]
-    headings = ["素材", "类型", "提交人", "提交时间", "已等待"]
+    headings = ["素材", "类型", "提交人", "环节", "已等待"]
     return Panel(
         "待我审批",
-        "提交后 24 小时内处理",
+        "超过环节时限的标红",
         "/review",
         [(heading, "") for heading in headings],
         rows,

@@ -9,15 +9,17 @@ from uuid import UUID
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
+from yarl import URL
 
 from bank import audit
 from bank import staff as people
 from bank.models import Role
-from content import differences, products, review, shelf
+from content import comments, differences, links, products, review, shelf
 from content.differences import Line
 from content.files import FILES
 from content.models import Kind, Material, Passage, Product, State, StoredFile, Version
 from content.shelf import Reader, Standing, Wanted, standing
+from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import page, see_other
 from desk.signed import Signed, now_of, session_of, signed
@@ -34,6 +36,8 @@ READERS = (
     Role.AUDITOR,
     Role.HQ,
 )
+MAY_LINK = tuple(role for role in READERS if role != Role.AUDITOR)
+SEES_RECIPIENTS = (Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
 SEE_ALL = tuple(role for role in READERS if role != Role.RM)
 ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -41,7 +45,16 @@ VERBS = {
     "draft": ("保存草稿", "grey"),
     "submit": ("提交审批", "orange"),
     "approve": ("审批通过", "green"),
+    "pass": ("环节通过", "blue"),
     "reject": ("驳回", "red"),
+    "return": ("退回修改", "orange"),
+    "claim": ("领取审批", "grey"),
+    "release": ("释放审批", "grey"),
+    "transfer": ("转交审批", "grey"),
+    "comment": ("添加批注", "grey"),
+    "resolve": ("处理批注", "grey"),
+    "uphold": ("抽查复审通过", "green"),
+    "link": ("生成客户链接", "grey"),
     "withdraw": ("下线", "dark"),
     "supersede": ("被新版本替代", "dark"),
     "expire": ("到期下线", "dark"),
@@ -95,6 +108,10 @@ class MaterialPage:
     may_submit: bool
     may_withdraw: bool
     may_review: bool
+    may_link: bool
+    sees_recipients: bool  # who got it, to notify them
+    open_comments: int  # which the reader, its author, has to deal with
+    link: str = ""  # the public address made a moment ago
     error: str = ""  # why withdrawing or submitting was refused
     reason: str = ""  # the reason as typed
 
@@ -186,7 +203,20 @@ async def _material_page(request: web.Request, material_id: UUID) -> MaterialPag
         may_review=version.state == State.SUBMITTED
         and who.may(*review.REVIEWERS)
         and version.author_id != who.id,
+        may_link=version.state == State.APPROVED and who.may(*MAY_LINK),
+        sees_recipients=version.approved_at is not None and who.may(*SEES_RECIPIENTS),
+        open_comments=await comments.count_open(session, version.id)
+        if version.author_id == who.id
+        else 0,
+        link=await _link(request, version),
     )
+
+
+async def _link(request: web.Request, version: Version) -> str:
+    token = request.query.get("link", "")
+    if not token or not await links.made_for(session_of(request), token, version.id):
+        return ""
+    return str(URL(request.app[SETTINGS].public_url).join(URL(f"/m/{token}")))
 
 
 def _asked_for(request: web.Request, versions: list[Version]) -> Version | None:

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 from uuid import UUID
 
 from multidict import MultiMapping
@@ -14,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank import audit
-from content import passages, products
+from content import comments, passages, products
 from content.extract import Extracted, text_of
 from content.files import FileStore
 from content.models import (
@@ -28,6 +27,7 @@ from content.models import (
     Use,
     Version,
 )
+from content.people import Person as Person
 
 FEWEST_QUESTIONS, MOST_QUESTIONS = 3, 5
 LONGEST_TITLE, LONGEST_BODY, LONGEST_QUESTION = 60, 20_000, 80
@@ -38,17 +38,6 @@ CODE_LETTERS = {
     Kind.EDUCATION: "EDU",
     Kind.MARKET_NOTE: "MKT",
 }
-
-
-class Person(Protocol):
-    """Who acts: a member of staff, or the one signed in."""
-
-    @property
-    def id(self) -> UUID: ...
-    @property
-    def userid(self) -> str: ...
-    @property
-    def roles(self) -> Collection[str]: ...
 
 
 @dataclass(frozen=True)
@@ -146,7 +135,10 @@ async def revise(
         return Refused(errors)
     material.title, material.use = draft.title, Use(draft.use)
     number = max((version.number for version in before), default=0) + 1
-    return await _add_version(session, material, number, draft, about, source, by, now)
+    version = await _add_version(session, material, number, draft, about, source, by, now)
+    if before:
+        await comments.carry(session, before[0], version)
+    return version
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,7 @@ class State(enum.StrEnum):
     SUBMITTED = "submitted"
     APPROVED = "approved"
     REJECTED = "rejected"
+    RETURNED = "returned"
     SUPERSEDED = "superseded"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
@@ -112,6 +113,7 @@ STATE_LABELS = {
     State.SUBMITTED: "待审",
     State.APPROVED: "已上线",
     State.REJECTED: "已驳回",
+    State.RETURNED: "退回修改",
     State.SUPERSEDED: "已被新版替代",
     State.WITHDRAWN: "已下线",
     State.EXPIRED: "已过期",
@@ -196,6 +198,7 @@ class Version(SQLModel, table=True):
 
     __table_args__ = (
         UniqueConstraint("material_id", "number"),
+        UniqueConstraint("id", "author_id"),  # review steps hold on to both
         CheckConstraint(
             "approved_by IS DISTINCT FROM author_id OR approved_by IS NULL", name="four_eyes"
         ),

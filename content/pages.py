@@ -1,8 +1,24 @@
-"""The pages of material, gathered for the application: the shelf and the writing desk."""
+"""The pages of material, gathered for the application: the shelf, the writing desk, the review."""
 
 from aiohttp import web
 
-from content import material_pages, writing_pages
+from content import (
+    comment_pages,
+    link_pages,
+    material_pages,
+    review_pages,
+    review_queue_pages,
+    road_pages,
+    writing_pages,
+)
 
 # `/content/new` before `/content/{id}`.
-routes: list[web.AbstractRouteDef] = [*writing_pages.routes, *material_pages.routes]
+routes: list[web.AbstractRouteDef] = [
+    *writing_pages.routes,
+    *material_pages.routes,
+    *link_pages.routes,
+    *review_queue_pages.routes,
+    *road_pages.routes,
+    *comment_pages.routes,
+    *review_pages.routes,
+]

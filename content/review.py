@@ -1,12 +1,12 @@
 """Review of material: the only module that writes a version's state.
 
-draft → submitted → approved → superseded | withdrawn | expired, or submitted → rejected.
-Every transition locks the material, writes the audit line and, where the library changes, the
-LibraryChange rows and the bell `library`, all in the caller's transaction. The table keeps the
-rest: `ck_version_four_eyes`, `ck_version_approved_is_complete`, `uq_version_live`.
+draft → submitted → (its review steps, one by one) → approved → superseded | withdrawn | expired;
+from any step back: rejected, or returned for changes. Every transition locks the material, writes
+the audit line and, where the library changes, the LibraryChange rows and the bell `library`, all
+in the caller's transaction. The table keeps the rest: `ck_version_four_eyes`,
+`ck_version_approved_is_complete`, `uq_version_live`, and those of `review_step`.
 """
 
-import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,46 +18,20 @@ from sqlmodel import col, select
 
 from bank import audit
 from bank.database import ring
-from bank.models import Branch, Role
-from content import checks, materials, products
-from content.files import FileMissing, FileStore
-from content.materials import FEWEST_QUESTIONS, MOST_QUESTIONS, Person
-from content.models import Kind, LibraryChange, Material, Product, SaleStatus, State, Version
+from content import checks as findings_of_rules
+from content import comments, objections, products, roads, steps
+from content.files import FileStore
+from content.models import LibraryChange, State, Version
+from content.objections import Reason as Reason
+from content.objections import a_year_after as a_year_after
+from content.objections import unchanged as unchanged
+from content.people import Person
+from content.review_models import ReviewStep, ReviewVerdict
+from content.steps import REVIEWERS as REVIEWERS
+from content.steps import Way
 from wecom.channels import Channel
 
 BELL = "library"
-REVIEWERS = frozenset({Role.APPROVER, Role.COMPLIANCE})
-
-
-class Reason(enum.StrEnum):
-    """Why a step of the review is refused."""
-
-    NOT_FOUND = "没有找到这个版本，请返回列表刷新。"
-    NOT_DRAFT = "只有草稿可以提交审批，请刷新页面查看最新状态。"
-    NOT_SUBMITTED = "这个版本不在待审状态，可能已由他人处理，请刷新页面。"
-    NOT_LIVE = "这个版本没有上线，无需下线。"
-    NOT_AUTHOR = "只有作者本人可以提交，请由作者提交或先修订。"
-    OWN_WORK = "不能审批自己提交的素材，请由另一位审批人处理。"
-    NOT_REVIEWER = "您没有审批权限，请由内容审批或合规岗处理。"
-    REVIEWER_SELLS = "客户经理不得兼任审批人，请由未参与销售的审批人处理。"
-    TOO_FEW_QUESTIONS = "请填写 3–5 条常见问法，系统靠它匹配客户的提问。"
-    NO_PRODUCT = "产品说明必须关联产品，请新建素材并选择产品。"
-    NO_RATING = "关联产品缺少 R1–R5 风险评级，请先在产品库补齐。"
-    PRODUCT_CLOSED = "关联产品已结束销售，不能提交或上线。"
-    EDUCATION_SELLS = "投资者教育不得出现或关联具体产品，请驳回修改。"
-    RATING_CHANGED = "关联产品的风险评级在提交后有变化，请驳回后由作者重新提交。"
-    BLOCKED_WORDING = "存在不可上线的合规问题，请驳回修改后重新提交。"
-    BYTES_CHANGED = "内容与提交时的指纹不一致，已停止审批，请联系系统管理员。"
-    NO_CHANNEL = "请至少选择一个适用渠道。"
-    PRIVATE_IN_PUBLIC = "私募产品不得用于客户群和朋友圈，请调整适用渠道。"
-    NO_BRANCH = "请选择适用支行，或选择全部支行。"
-    UNKNOWN_BRANCH = "所选支行不存在，请刷新页面重新选择。"
-    ENDS_BEFORE_START = "失效日期必须晚于生效日期。"
-    ENDS_IN_PAST = "失效日期已过，请选择今天以后的日期。"
-    TOO_LONG = "有效期最长 12 个月，请提前失效日期。"
-    LATER_THAN_LIVE = "当前版本仍在线，新版本须立即生效，不能选择以后的日期。"
-    NEWER_IS_LIVE = "已有更新的版本上线，请驳回这个旧版本。"
-    NO_REASON = "请填写原因，作者和审计会看到。"
 
 
 @dataclass(frozen=True)
@@ -80,6 +54,13 @@ class Submitted(Moved):
 
 
 @dataclass(frozen=True)
+class PassedOn(Moved):
+    """One step is behind it; the next one is open."""
+
+    step: ReviewStep
+
+
+@dataclass(frozen=True)
 class Approved(Moved):
     """Live; with the version it took the place of."""
 
@@ -92,55 +73,78 @@ class Rejected(Moved):
 
 
 @dataclass(frozen=True)
+class Returned(Moved):
+    """Back to the author for the changes the comments ask for; the next version carries them."""
+
+
+@dataclass(frozen=True)
 class Withdrawn(Moved):
     """Out of the library."""
+
+
+@dataclass(frozen=True)
+class Upheld(Moved):
+    """A third person looked at the approval again and agrees."""
 
 
 async def submit(
     session: AsyncSession, version_id: UUID, *, by: Person, now: datetime
 ) -> Submitted | Refused:
-    """Hand a draft to the reviewers, with the findings of the wording check beside it."""
-    found = await _locked(session, version_id)
+    """Hand a draft to the reviewers: findings beside it, and the steps it must pass fixed."""
+    found = await steps.lock(session, version_id)
     if found is None:
         return Refused((Reason.NOT_FOUND,))
     material, version = found
     about = await products.of_material(session, material.id)
-    reasons = _against_submitting(material, version, about, by)
+    reasons = await objections.against_submitting(session, material, version, about, by)
     if reasons:
         return Refused(tuple(reasons))
     version.risk = products.highest_rating(about)
-    findings = checks.findings_of(version.title, version.body, about)
+    findings = findings_of_rules.findings_of(version.title, version.body, about)
     version.findings = [finding.stored() for finding in findings]
     version.submitted_at = now
-    _move(session, version, State.SUBMITTED, "submit", by.userid, now, sha256=version.sha256)
+    risk = roads.risk_of(about, findings, f"{version.title}\n{version.body}")
+    road = await roads.road_of(session, material.kind, risk)
+    await session.flush()
+    await steps.lay(session, version, road, risk, now)
+    _move(
+        session, version, State.SUBMITTED, "submit", by.userid, now, sha256=version.sha256,
+        risk=risk.value, road=[step.desk.value for step in road.steps],
+    )  # fmt: skip
     await session.flush()
     return Submitted(version)
 
 
-def _against_submitting(
-    material: Material, version: Version, about: Sequence[Product], by: Person
-) -> list[Reason]:
-    reasons = []
-    if version.state != State.DRAFT:
-        return [Reason.NOT_DRAFT]
-    if version.author_id != by.id:
-        reasons.append(Reason.NOT_AUTHOR)
-    if not FEWEST_QUESTIONS <= len(version.questions) <= MOST_QUESTIONS:
-        reasons.append(Reason.TOO_FEW_QUESTIONS)
-    return reasons + _against_products(material, about)
-
-
-def _against_products(material: Material, about: Sequence[Product]) -> list[Reason]:
-    reasons = []
-    if material.kind == Kind.PRODUCT_NOTE and not about:
-        reasons.append(Reason.NO_PRODUCT)
-    if any(not 1 <= product.rating <= 5 for product in about):
-        reasons.append(Reason.NO_RATING)
-    if any(product.sale_status == SaleStatus.CLOSED for product in about):
-        reasons.append(Reason.PRODUCT_CLOSED)
-    if material.kind == Kind.EDUCATION and about:
-        reasons.append(Reason.EDUCATION_SELLS)
-    return reasons
+async def pass_on(
+    session: AsyncSession,
+    files: FileStore,
+    version_id: UUID,
+    *,
+    by: Person,
+    checks: Sequence[bool],
+    now: datetime,
+) -> PassedOn | Refused:
+    """Pass a step that is not the last, and open the next."""
+    found = await steps.lock(session, version_id)
+    if found is None:
+        return Refused((Reason.NOT_FOUND,))
+    material, version = found
+    way = await steps.way_of(session, version.id)
+    about = await products.of_material(session, material.id)
+    reasons = [
+        *objections.against_reviewer(version, way, by, now),
+        *objections.against_checks(way, checks),
+        *await objections.against_content(session, files, material, version, about),
+    ]
+    if way.last:
+        reasons.append(Reason.LAST_STEP)
+    if reasons or way.open is None:
+        return _refused(reasons)
+    step = way.open
+    await steps.decide(session, step, by, ReviewVerdict.PASSED, "", now)
+    await steps.open_next(session, way, now)
+    _note(session, version, "pass", by.userid, now, step=step.desk.value)
+    return PassedOn(version, step)
 
 
 async def approve(
@@ -149,32 +153,39 @@ async def approve(
     version_id: UUID,
     *,
     by: Person,
+    checks: Sequence[bool],
     valid_from: datetime,
     valid_until: datetime,
     channels: Sequence[str],
     branch_ids: Sequence[UUID] | None,
     now: datetime,
 ) -> Approved | Refused:
-    """Put exactly these bytes live for this time and audience, in place of what was live.
+    """Pass the last step: these bytes live for this time and audience, in place of what was live.
 
     The only function that makes a version live. `branch_ids` None: all branches.
     """
-    found = await _locked(session, version_id)
+    found = await steps.lock(session, version_id)
     if found is None:
         return Refused((Reason.NOT_FOUND,))
     material, version = found
+    way = await steps.way_of(session, version.id)
     about = await products.of_material(session, material.id)
     live = await _live(session, material.id)
     reasons = [
-        *_against_reviewer(version, by),
-        *await _against_content(session, files, material, version, about),
-        *_against_validity(valid_from, valid_until, now, live),
-        *await _against_audience(session, channels, branch_ids, about),
+        *objections.against_reviewer(version, way, by, now),
+        *objections.against_checks(way, checks),
+        *await objections.against_content(session, files, material, version, about),
+        *objections.against_validity(valid_from, valid_until, now, live),
+        *await objections.against_audience(session, channels, branch_ids, about),
     ]
+    if way.open is not None and not way.last:
+        reasons.append(Reason.STEPS_LEFT)
     if live is not None and live.number > version.number:
         reasons.append(Reason.NEWER_IS_LIVE)
-    if reasons:
-        return Refused(tuple(dict.fromkeys(reasons)))
+    if reasons or way.open is None:
+        return _refused(reasons)
+    step = way.open
+    await steps.decide(session, step, by, ReviewVerdict.PASSED, "", now)
     if live is not None:
         await _end(session, live, State.SUPERSEDED, "supersede", by.userid, now, by_version=version)
     version.approved_by, version.approved_at = by.id, now
@@ -186,135 +197,119 @@ async def approve(
         sha256=version.sha256, valid_from=valid_from.isoformat(),
         valid_until=valid_until.isoformat(), channels=version.channels,
         branches="all" if branch_ids is None else [str(id_) for id_ in branch_ids],
+        step=step.desk.value, hasty=step.hasty,
     )  # fmt: skip
+    if steps.is_drawn(version.id):
+        await steps.draw(session, version, way, now)
     await _tell(session, version, live=True, now=now)
     return Approved(version, live)
-
-
-def _against_reviewer(version: Version, by: Person) -> list[Reason]:
-    reasons = []
-    if version.state != State.SUBMITTED:
-        reasons.append(Reason.NOT_SUBMITTED)
-    if version.author_id == by.id:
-        reasons.append(Reason.OWN_WORK)
-    return reasons + _against_role(by)
-
-
-def _against_role(by: Person) -> list[Reason]:
-    if not REVIEWERS & set(by.roles):
-        return [Reason.NOT_REVIEWER]
-    return [Reason.REVIEWER_SELLS] if Role.RM in by.roles else []
-
-
-async def _against_content(
-    session: AsyncSession,
-    files: FileStore,
-    material: Material,
-    version: Version,
-    about: Sequence[Product],
-) -> list[Reason]:
-    """Checked again at approval: bytes, products and rules may have changed since submission."""
-    reasons = _against_products(material, about)
-    if not await unchanged(session, files, version):
-        reasons.append(Reason.BYTES_CHANGED)
-    if products.highest_rating(about) != version.risk:
-        reasons.append(Reason.RATING_CHANGED)
-    found = checks.findings_of(version.title, version.body, about)
-    if checks.blocking([*map(checks.Finding.read, version.findings), *found]):
-        reasons.append(Reason.BLOCKED_WORDING)
-    if material.kind == Kind.EDUCATION:
-        named = await products.named_in(session, f"{version.title}\n{version.body}")
-        reasons += [Reason.EDUCATION_SELLS] if named else []
-    return reasons
-
-
-async def unchanged(session: AsyncSession, files: FileStore, version: Version) -> bool:
-    """Whether what is stored now, passages included, is what the author handed in."""
-    try:
-        now_stored = await materials.fingerprint_of(session, files, version)
-    except FileMissing:
-        return False
-    return now_stored == version.sha256 and await materials.passages_fit(session, version)
-
-
-def _against_validity(
-    valid_from: datetime, valid_until: datetime, now: datetime, live: Version | None
-) -> list[Reason]:
-    reasons = []
-    if valid_until <= valid_from:
-        reasons.append(Reason.ENDS_BEFORE_START)
-    if valid_until <= now:
-        reasons.append(Reason.ENDS_IN_PAST)
-    if valid_until > a_year_after(max(valid_from, now)):
-        reasons.append(Reason.TOO_LONG)
-    if live is not None and valid_from > now:
-        reasons.append(Reason.LATER_THAN_LIVE)
-    return reasons
-
-
-def a_year_after(moment: datetime) -> datetime:
-    """Twelve months later; from 29 February to 28 February."""
-    day = 28 if (moment.month, moment.day) == (2, 29) else moment.day
-    return moment.replace(year=moment.year + 1, day=day)
-
-
-async def _against_audience(
-    session: AsyncSession,
-    channels: Sequence[str],
-    branch_ids: Sequence[UUID] | None,
-    about: Sequence[Product],
-) -> list[Reason]:
-    reasons = []
-    if not channels or not set(channels) <= set(Channel):
-        reasons.append(Reason.NO_CHANNEL)
-    private = any(product.offering == "private" for product in about)
-    if private and {Channel.GROUP, Channel.MOMENTS} & set(channels):
-        reasons.append(Reason.PRIVATE_IN_PUBLIC)
-    if branch_ids is not None and not branch_ids:
-        reasons.append(Reason.NO_BRANCH)
-    if branch_ids:
-        known = select(func.count()).where(col(Branch.id).in_(set(branch_ids)))
-        if (await session.execute(known)).scalar_one() < len(set(branch_ids)):
-            reasons.append(Reason.UNKNOWN_BRANCH)
-    return reasons
 
 
 async def reject(
     session: AsyncSession, version_id: UUID, *, by: Person, reason: str, now: datetime
 ) -> Rejected | Refused:
-    """Send a submitted version back to its author, who reads the reason."""
-    found = await _locked(session, version_id)
+    """End the review of a version for good; its author reads the reason."""
+    found = await _back(session, version_id, by, reason, now)
+    if isinstance(found, Refused):
+        return found
+    version, way = found
+    await _send_back(session, version, way, by, ReviewVerdict.REJECTED, reason, now)
+    return Rejected(version)
+
+
+async def ask_for_changes(
+    session: AsyncSession, version_id: UUID, *, by: Person, reason: str, now: datetime
+) -> Returned | Refused:
+    """Send a version back to its author, whose next version carries the comments left open."""
+    found = await _back(session, version_id, by, reason, now)
+    if isinstance(found, Refused):
+        return found
+    version, way = found
+    await _send_back(session, version, way, by, ReviewVerdict.CHANGES, reason, now)
+    return Returned(version)
+
+
+async def _back(
+    session: AsyncSession, version_id: UUID, by: Person, reason: str, now: datetime
+) -> tuple[Version, Way] | Refused:
+    found = await steps.lock(session, version_id)
     if found is None:
         return Refused((Reason.NOT_FOUND,))
     _, version = found
-    reasons = _against_reviewer(version, by)
+    way = await steps.way_of(session, version.id)
+    reasons = objections.against_reviewer(version, way, by, now)
     if not reason.strip():
         reasons.append(Reason.NO_REASON)
-    if reasons:
-        return Refused(tuple(reasons))
+    return _refused(reasons) if reasons else (version, way)
+
+
+async def _send_back(
+    session: AsyncSession,
+    version: Version,
+    way: Way,
+    by: Person,
+    verdict: ReviewVerdict,
+    reason: str,
+    now: datetime,
+) -> None:
+    rejected = verdict is ReviewVerdict.REJECTED
+    if way.open is not None:
+        await steps.decide(session, way.open, by, verdict, reason.strip(), now)
     version.reason, version.ended_at = reason.strip(), now
-    _move(session, version, State.REJECTED, "reject", by.userid, now, reason=version.reason)
+    _move(
+        session, version, State.REJECTED if rejected else State.RETURNED,
+        "reject" if rejected else "return", by.userid, now,
+        reason=version.reason, comments=await comments.count_open(session, version.id),
+    )  # fmt: skip
     await session.flush()
-    return Rejected(version)
 
 
 async def withdraw(
     session: AsyncSession, version_id: UUID, *, by: Person, reason: str, now: datetime
 ) -> Withdrawn | Refused:
-    """Take a live version out of the library at once."""
-    found = await _locked(session, version_id)
+    """Take a live version out of the library at once; a re-review that waits is settled by it."""
+    found = await steps.lock(session, version_id)
     if found is None:
         return Refused((Reason.NOT_FOUND,))
     _, version = found
     reasons = [] if version.state == State.APPROVED else [Reason.NOT_LIVE]
-    reasons += _against_role(by)
+    reasons += objections.against_role(by)
     if not reason.strip():
         reasons.append(Reason.NO_REASON)
     if reasons:
-        return Refused(tuple(reasons))
+        return _refused(reasons)
+    way = await steps.way_of(session, version.id)
+    if way.open is not None and not objections.against_rechecker(version, way, by, now):
+        await steps.decide(session, way.open, by, ReviewVerdict.REJECTED, reason.strip(), now)
     version.reason = reason.strip()
     await _end(session, version, State.WITHDRAWN, "withdraw", by.userid, now)
     return Withdrawn(version)
+
+
+async def uphold(
+    session: AsyncSession,
+    files: FileStore,
+    version_id: UUID,
+    *,
+    by: Person,
+    checks: Sequence[bool],
+    now: datetime,
+) -> Upheld | Refused:
+    """A third person looked at a live version again and agrees; disagreeing is `withdraw`."""
+    found = await steps.lock(session, version_id)
+    if found is None:
+        return Refused((Reason.NOT_FOUND,))
+    _, version = found
+    way = await steps.way_of(session, version.id)
+    reasons = objections.against_rechecker(version, way, by, now)
+    reasons += objections.against_checks(way, checks)
+    if not await unchanged(session, files, version):
+        reasons.append(Reason.BYTES_CHANGED)
+    if reasons or way.open is None:
+        return _refused(reasons)
+    await steps.decide(session, way.open, by, ReviewVerdict.PASSED, "", now)
+    _note(session, version, "uphold", by.userid, now)
+    return Upheld(version)
 
 
 async def expire_due(session: AsyncSession, now: datetime) -> list[UUID]:
@@ -330,17 +325,8 @@ async def expire_due(session: AsyncSession, now: datetime) -> list[UUID]:
     return [version.id for version in versions]
 
 
-async def _locked(session: AsyncSession, version_id: UUID) -> tuple[Material, Version] | None:
-    """Material first, then version: two reviewers of one material wait for each other."""
-    hanging = select(Version.material_id).where(Version.id == version_id)
-    material_id = (await session.execute(hanging)).scalar_one_or_none()
-    if material_id is None:
-        return None
-    fresh = {"populate_existing": True}
-    thread = select(Material).where(Material.id == material_id).with_for_update()
-    material = (await session.execute(thread, execution_options=fresh)).scalar_one()
-    one = select(Version).where(Version.id == version_id).with_for_update()
-    return material, (await session.execute(one, execution_options=fresh)).scalar_one()
+def _refused(reasons: Sequence[Reason]) -> Refused:
+    return Refused(tuple(dict.fromkeys(reasons)) or (Reason.NOT_SUBMITTED,))
 
 
 async def _live(session: AsyncSession, material_id: UUID) -> Version | None:
@@ -363,6 +349,12 @@ def _move(
     **detail: object,
 ) -> None:
     version.state = state
+    _note(session, version, verb, by, now, **detail)
+
+
+def _note(
+    session: AsyncSession, version: Version, verb: str, by: str, now: datetime, **detail: object
+) -> None:
     audit.record(
         session, f"content:version:{verb}", version.id, by=by, now=now,
         material_id=str(version.material_id), number=version.number, **detail,

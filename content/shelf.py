@@ -11,20 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
-from bank.models import AuditEntry, Staff
+from bank.models import Staff
 from content import products
 from content.library import for_branch
 from content.models import Kind, Material, MaterialProduct, Product, State, Version
 
 ENDING_SOON = timedelta(days=30)
 PAGE_SIZE = 20
-OVERDUE = timedelta(hours=24)
 
 TONES = {
     State.DRAFT: "grey",
     State.SUBMITTED: "orange",
     State.APPROVED: "green",
     State.REJECTED: "red",
+    State.RETURNED: "orange",
     State.SUPERSEDED: "dark",
     State.WITHDRAWN: "dark",
     State.EXPIRED: "dark",
@@ -33,6 +33,7 @@ STATES = (
     ("draft", "草稿"),
     ("submitted", "待审"),
     ("rejected", "已驳回"),
+    ("returned", "退回修改"),
     ("approved", "已上线"),
     ("expiring", "即将到期"),
     ("ended", "已过期或下线"),
@@ -203,101 +204,9 @@ def _in_state(state: str, shown: type[Version], now: datetime) -> ColumnElement[
     if state == "ended":
         over = newest.in_([State.WITHDRAWN, State.EXPIRED])
         return or_(over, and_(newest == State.APPROVED, col(shown.valid_until) <= now))
-    if state in ("draft", "submitted", "rejected"):
+    if state in ("draft", "submitted", "rejected", "returned"):
         return newest == State(state)
     return col(Material.id).is_not(None)
-
-
-@dataclass(frozen=True)
-class Task:
-    """A version in a list of the review."""
-
-    material: Material
-    version: Version
-    standing: Standing
-    author: str
-    blocking: int
-    waiting: timedelta | None
-
-    @property
-    def overdue(self) -> bool:
-        """Whether somebody should have looked at it by now."""
-        return self.waiting is not None and self.waiting > OVERDUE
-
-    @property
-    def waited(self) -> str:
-        """The wait in words."""
-        if self.waiting is None:
-            return "—"
-        hours, rest = divmod(int(self.waiting.total_seconds()), 3600)
-        return f"{hours} 小时 {rest // 60} 分" if hours else f"{rest // 60} 分钟"
-
-
-async def waiting_for(session: AsyncSession, staff_id: UUID, now: datetime) -> list[Task]:
-    """Versions that this reviewer may decide on, longest wait first."""
-    waits = col(Version.state) == State.SUBMITTED
-    rows = _tasks().where(waits, col(Version.author_id) != staff_id)
-    return await _as_tasks(session, rows.order_by(col(Version.submitted_at)), now)
-
-
-async def waiting_for_others(session: AsyncSession, now: datetime) -> list[Task]:
-    """Everything that waits, for those who only read."""
-    rows = _tasks().where(col(Version.state) == State.SUBMITTED)
-    return await _as_tasks(session, rows.order_by(col(Version.submitted_at)), now)
-
-
-async def started_by(session: AsyncSession, staff_id: UUID, now: datetime) -> list[Task]:
-    """Versions this author handed in, newest first."""
-    mine = _tasks().where(
-        col(Version.author_id) == staff_id, col(Version.submitted_at).is_not(None)
-    )
-    return await _as_tasks(session, mine.order_by(col(Version.submitted_at).desc()), now)
-
-
-async def decided(session: AsyncSession, userid: str | None, now: datetime) -> list[Task]:
-    """Versions that this person decided on, or anyone; newest first."""
-    lines = select(AuditEntry.subject_id).where(
-        col(AuditEntry.action).in_(
-            [f"content:version:{v}" for v in ("approve", "reject", "withdraw")]
-        )
-    )
-    if userid is not None:
-        lines = lines.where(AuditEntry.actor == userid)
-    ids = {UUID(subject) for subject in (await session.execute(lines)).scalars()}
-    rows = _tasks().where(col(Version.id).in_(ids))
-    return await _as_tasks(session, rows.order_by(col(Version.submitted_at).desc()), now)
-
-
-def _tasks() -> "Select[Material, Version, str]":
-    return (
-        rows_of(Material, Version, col(Staff.name))
-        .select_from(Material)
-        .join(Version, col(Version.material_id) == Material.id)
-        .join(Staff, col(Staff.id) == Version.author_id)
-        .limit(200)
-    )
-
-
-async def _as_tasks(
-    session: AsyncSession, rows: "Select[Material, Version, str]", now: datetime
-) -> list[Task]:
-    return [
-        Task(
-            material=material,
-            version=version,
-            standing=standing(version, now),
-            author=author,
-            blocking=sum(finding["level"] == "block" for finding in version.findings),
-            waiting=_waiting(version, now),
-        )
-        for material, version, author in await session.execute(rows)
-    ]
-
-
-def _waiting(version: Version, now: datetime) -> timedelta | None:
-    if version.state != State.SUBMITTED or version.submitted_at is None:
-        return None
-    return now - version.submitted_at
 
 
 async def about_product(

@@ -1,7 +1,7 @@
 """Due touches become WeCom tasks: the intent is committed before the call, the outcome after it.
 
     transaction  claim, gates, intent         a crash here leaves the touches planned
-    call         create the task              a crash here leaves an intent
+    call         version held live, task made a crash here leaves an intent
     transaction  handed, failed or unknown    a crash before it leaves an intent
 
 Creating a task has no idempotency key, so an intent is never called twice: `reconcile` looks it
@@ -190,17 +190,47 @@ async def _intend(
 async def _hand_over(
     sessions: Sessions, wecom: WeComClient, order: Order, now: datetime, sent: Sent
 ) -> bool:
-    """Call WeCom, outside any transaction, and write down what came of it; whether it has it."""
-    async with sessions() as session:
-        if not await _still_intended(session, order.task_id):
+    """Call WeCom and write down what came of it; whether WeCom has it.
+
+    The version is held for the call: a withdrawal commits before it, and then there is none, or
+    after it (F-20). What came of the call is written in a transaction of its own.
+    """
+    async with sessions.begin() as holding:
+        if not await _still_intended(holding, order.task_id):
             return False
-    try:
-        created = await outgoing.hand_task(wecom, order.userid, order.contacts, order.cleared)
-    except WeComError as error:
+        live = await touches.hold_live(holding, order.task_id, now)
+        answer = await _called(wecom, order) if live else None
+    if answer is None:
         async with sessions.begin() as session:
-            outcome = await _not_handed(session, order, error, now, sent)
-        log.warning("touch_sent", task=str(order.task_id), outcome=outcome, error=repr(error))
+            await touches.call_off(session, order.task_id, now)
+            await records.unsent(session, "touch", order.touches, now)
+            await enrolment.complete(session, order.enrolments, now)
+        sent.refused += len(order.contacts)
+        log.info("touch_sent", task=str(order.task_id), outcome="refused")
         return False
+    if isinstance(answer, WeComError):
+        async with sessions.begin() as session:
+            outcome = await _not_handed(session, order, answer, now, sent)
+        log.warning("touch_sent", task=str(order.task_id), outcome=outcome, error=repr(answer))
+        return False
+    return await _written(sessions, wecom, order, answer, now, sent)
+
+
+async def _called(wecom: WeComClient, order: Order) -> MassSendCreated | WeComError:
+    try:
+        return await outgoing.hand_task(wecom, order.userid, order.contacts, order.cleared)
+    except WeComError as error:
+        return error
+
+
+async def _written(
+    sessions: Sessions,
+    wecom: WeComClient,
+    order: Order,
+    created: MassSendCreated,
+    now: datetime,
+    sent: Sent,
+) -> bool:
     async with sessions.begin() as session:
         ours = await _handed(session, order, created, now)
     if not ours:

@@ -192,6 +192,28 @@ async def failed(session: AsyncSession, task_id: UUID, reason: str, now: datetim
         _not_reached(touch, reason, now)
 
 
+async def hold_live(session: AsyncSession, task_id: UUID, now: datetime) -> bool:
+    """Whether the task's version is live, and keep it from ending until this transaction ends."""
+    live = (
+        select(col(Version.id))
+        .join(SendTask, col(SendTask.version_id) == col(Version.id))
+        .where(col(SendTask.id) == task_id, *is_live(now))
+        .with_for_update(read=True, of=Version)
+    )
+    return (await session.execute(live)).scalar_one_or_none() is not None
+
+
+async def call_off(session: AsyncSession, task_id: UUID, now: datetime) -> None:
+    """Its material ended between the gates and the call: nothing is sent of it."""
+    task = await _doubtful(session, task_id)
+    if task is None:
+        return
+    task.state, task.error = TaskState.FAILED, DEAD_MATERIAL
+    for touch, _ in await carried_by(session, task_id):
+        refuse(touch, [DEAD_MATERIAL], now)
+    await session.flush()
+
+
 async def release(
     session: AsyncSession, task_id: UUID, reason: str, until: datetime, now: datetime
 ) -> None:

@@ -7,7 +7,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bot.bench import audit, burst, callbacks, checker, idle, install, suggestions, tables
+from bot.bench import (
+    audit,
+    burst,
+    callbacks,
+    checker,
+    idle,
+    install,
+    suggestions,
+    tables,
+    withdrawal,
+)
 from bot.bench.machine import Machine, a_bank, machine, postgresql_version, quiet, split_cores
 
 WIDTH = 120
@@ -109,6 +119,22 @@ def audit_command(
     with a_bank() as settings:
         found = audit.measure(settings, plan)
     tables.show_audit(console, found)
+    if as_json:
+        typer.echo(json.dumps(tables.plain(found), ensure_ascii=False, indent=2))
+
+
+@app.command(name="withdrawal")
+def withdrawal_command(
+    count: Annotated[int, typer.Option(help="How many are withdrawn.")] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Withdraw at random under load; how soon search, sidebar, links and touches know."""
+    console = Console(quiet=as_json, width=WIDTH)
+    plan = withdrawal.Plan(withdrawals=count, materials=count + 150)
+    tables.show_machine(console, _machine())
+    with a_bank() as settings:
+        found = withdrawal.measure(settings, plan)
+    tables.show_withdrawals(console, found)
     if as_json:
         typer.echo(json.dumps(tables.plain(found), ensure_ascii=False, indent=2))
 

@@ -145,16 +145,17 @@ async def _ask(parts: Parts, house: shelf.House, name: str, count: int) -> list[
     with parts.bells.ear(suggestions.BELL) as ear:
         for number, text in enumerate(islice(cycle(shelf.asked()), count)):
             customer = house.customers[number % len(house.customers)]
-            await _store(parts.sessions, house.rm, customer, f"{name}-{number}", text, utc_now())
+            await store(parts.sessions, house.rm, customer, f"{name}-{number}", text, utc_now())
             began = perf_counter()
             await asyncio.wait_for(ear.get(), PATIENCE_SECONDS)
             took.append((perf_counter() - began) * 1000)
     return took
 
 
-async def _store(
+async def store(
     sessions: Sessions, rm: UUID, customer: UUID, msgid: str, text: str, now: datetime
 ) -> None:
+    """A customer's message is stored, and the worker hears of it."""
     async with sessions.begin() as session:
         line = Line(msgid, rm, customer, Speaker.CUSTOMER, text, now)
         await conversations.append(session, line, now)

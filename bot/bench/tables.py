@@ -16,12 +16,21 @@ from bot.bench.machine import Machine
 from bot.bench.mix import SHARES
 from bot.bench.processes import Memory
 from bot.bench.suggestions import Suggesting
+from bot.bench.withdrawal import Withdrawals
 
 WORDS = {
     "bare": "aiohttp, answers and does nothing",
     "opening": "verified, decrypted, parsed",
     "gathered": "siyu: durable, commits shared",
     "single": "siyu with a commit each",
+}
+
+PLACES = {
+    "search": "gone from the sidebar's search",
+    "index": "gone from the index",
+    "sidebar": "open sidebar told to look again",
+    "link": "public link answers 410",
+    "touch": "queued touch refused",
 }
 
 
@@ -153,6 +162,23 @@ def show_audit(console: Console, found: Auditing) -> None:
     console.print(
         f"linked in {found.link_seconds:.1f} s, checked in {found.check_seconds:.1f} s"
         " while nothing was wrong\n"
+    )
+
+
+def show_withdrawals(console: Console, found: Withdrawals) -> None:
+    """Each place, and its bound."""
+    plan = found.plan
+    title = f"{plan.withdrawals} withdrawals from a shelf of {plan.materials}, from the commit on"
+    table = _table(title, "p50 ms", "p99 ms", "max ms", "bound ms", "kept")
+    for name, bound in found.bounds.items():
+        figures = (bound.p50_ms, bound.p99_ms, bound.slowest_ms, bound.bound_ms)
+        table.add_row(
+            PLACES[name], *(f"{ms:,.0f}" for ms in figures), "yes" if bound.kept else "NO"
+        )
+    console.print(table)
+    console.print(
+        f"meanwhile: {found.questions} questions asked, {found.pages} sidebar pages read; "
+        f"the withdrawal itself takes {found.commit_p99_ms:.0f} ms (p99)\n"
     )
 
 

@@ -16,7 +16,7 @@ from bank.calendar import at_local
 from bank.models import AuditEntry, Role, Staff
 from bot.demo.people import People
 from bot.demo.rows import Rows, fact, ident, row
-from content import checks, passages, products
+from content import checks, passages, products, roads, steps
 from content.materials import fingerprint
 from content.models import (
     Kind,
@@ -32,6 +32,7 @@ from content.models import (
     Use,
     Version,
 )
+from content.review_models import ReviewStep
 
 HERE = Path(__file__).parent
 TRADING_DAYS = 243
@@ -284,6 +285,7 @@ class _Desk:
         version.state = State.SUBMITTED
         self._moved(version, "submit", author, version.submitted_at, sha256=version.sha256)
         if path.state is State.SUBMITTED:
+            self.rows.add(*_steps(version, about, found))
             return
         reviewer = self.rng.choice(self.cast.having(Role.APPROVER))
         if path.state is State.REJECTED:
@@ -325,7 +327,7 @@ class _Desk:
         if path.state is State.SUPERSEDED:
             self._moved(version, "supersede", reviewer, version.ended_at, by_number=2)
             return
-        [compliance] = self.cast.having(Role.COMPLIANCE)
+        compliance = self.cast.having(Role.COMPLIANCE)[0]
         self._moved(version, "withdraw", compliance, version.ended_at, reason=path.reason)
 
     def _moved(
@@ -342,6 +344,30 @@ class _Desk:
     def _moment(self, days: int, hour: int) -> datetime:
         """A moment so many days ago in office hours, the same for the same step of a path."""
         return at_local(self.today - timedelta(days=days), time(hour, self.minute, days % 60))
+
+
+def _steps(
+    version: Version, about: Sequence[Product], found: Sequence[checks.Finding]
+) -> list[ReviewStep]:
+    """The steps the review lays out at submission, the first one open."""
+    risk = roads.risk_of(about, found, f"{version.title}\n{version.body}")
+    laid = [
+        row(
+            ReviewStep,
+            id=ident("review_step", version.id, position),
+            version_id=version.id,
+            author_id=version.author_id,
+            position=position,
+            desk=step.desk,
+            risk=risk,
+            hours=step.hours,
+            checks=list(step.checks),
+        )
+        for position, step in enumerate(roads.USUAL[risk], 1)
+    ]
+    assert version.submitted_at is not None
+    steps.open_step(laid[0], version.submitted_at)
+    return laid
 
 
 def _first_day(path: _Path) -> int:

@@ -29,7 +29,7 @@ from bot.demo import run
 from bot.demo.visitor import StepFailed, Visitor
 from bot.models import ContactWay, WayState, Welcome, WelcomeState
 from content.models import Material, State, Version
-from content.review_pages import CHECKED_BY_HAND
+from content.roads import BUSINESS
 from customers.models import Customer, Follow, FollowState
 from knowledge.models import Suggestion, SuggestionState
 from outbound.models import OutboundMessage, OutboundState
@@ -213,8 +213,8 @@ async def _approve(scene: Scene) -> dict[str, Any]:
     }
     for name, value in fields.items():
         form.add_field(name, value)
-    for name, _ in CHECKED_BY_HAND:
-        form.add_field("checked", name)
+    for place, _ in enumerate(BUSINESS.checks):
+        form.add_field(f"check-{place}", "yes")
     async with scene.desk(Role.APPROVER) as approver:
         await approver.post(f"/review/{scene.version_id}", form)
     version = await scene.one(select(Version).where(Version.id == scene.version_id))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bot.bench import audit, burst, callbacks, shelf, suggestions, tables
+from bot.bench import audit, burst, callbacks, shelf, suggestions, tables, withdrawal
 from bot.bench.machine import bank_at, machine, percentile, postgresql_version
 from bot.bench.processes import memory_of
 from bot.inbound.inbox import AT_ONCE
@@ -61,6 +61,14 @@ def test_the_audit_book_is_measured_and_every_damage_is_found(
         (damage, plan.times) for damage in audit.DAMAGES
     ]
     tables.show_audit(Console(quiet=True), found)
+
+
+def test_withdrawals_are_measured_in_every_place(database: str, tmp_path: Path) -> None:
+    plan = withdrawal.Plan(withdrawals=2, materials=8, questions_per_second=1.0, readers=1)
+    found = withdrawal.measure(bank_at(tmp_path, database), plan)
+    assert set(found.bounds) == set(tables.PLACES)
+    assert all(0 < b.p50_ms <= b.p99_ms <= b.slowest_ms for b in found.bounds.values())
+    tables.show_withdrawals(Console(quiet=True), found)
 
 
 def test_the_library_grows_by_other_series_of_the_same_subjects() -> None:

@@ -26,7 +26,9 @@ FORM = {
 }
 YES = {
     "decision": "approve",
-    "checked": ["facts", "tone", "audience"],
+    "check-0": "yes",
+    "check-1": "yes",
+    "check-2": "yes",
     "valid_from": "2026-11-23",
     "valid_until": "2027-05-31",
     "channels": ["single_chat", "group"],
@@ -286,7 +288,7 @@ async def test_the_author_never_sees_his_own_approve_button(
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"checked": ["facts"]}, "请逐项确认后再通过"),
+        ({"check-1": "no"}, "请逐项核对，全部通过后才能通过"),
         ({"valid_until": ""}, "请选择日期"),
         ({"valid_until": "2028-01-01"}, "有效期最长 12 个月"),
         ({"valid_until": "2026-11-20"}, "失效日期已过"),

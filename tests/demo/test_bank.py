@@ -26,7 +26,7 @@ class TestWhoIsThere:
         staff = await every(bank, Staff)
         assert Counter(role for person in staff for role in person.roles) == {
             Role.RM: 12, Role.BRANCH_MANAGER: 3, Role.EDITOR: 2, Role.APPROVER: 2,
-            Role.COMPLIANCE: 1, Role.AUDITOR: 1, Role.HQ: 1, Role.ADMIN: 1,
+            Role.COMPLIANCE: 3, Role.AUDITOR: 1, Role.HQ: 1, Role.ADMIN: 1,
         }  # fmt: skip
         assert all(len(person.roles) == 1 for person in staff)
         branches = await by_id(bank, Branch)
@@ -105,7 +105,7 @@ class TestTheLibrary:
         waiting = [v for v in await every(bank, Version) if v.state is State.SUBMITTED]
         approver = (await bank.execute(select(Staff).where(Staff.userid == "qianlin"))).scalar_one()
         outcome = await review.approve(
-            bank, LocalFileStore(tmp_path), waiting[0].id, by=approver,
+            bank, LocalFileStore(tmp_path), waiting[0].id, by=approver, checks=[True] * 3,
             valid_from=MIDNIGHT, valid_until=MIDNIGHT + timedelta(days=90),
             channels=["single_chat"], branch_ids=None, now=MIDNIGHT,
         )  # fmt: skip
@@ -153,7 +153,7 @@ class TestThePlatform:
         self, bank: AsyncSession
     ) -> None:
         world = await seeded_world(bank)
-        assert len(world.members) == 23
+        assert len(world.members) == 25
         served = {c.external_userid for c in await every(bank, Customer)}
         assert served < world.contacts.keys()
         active = [f for f in await every(bank, Follow) if f.state is FollowState.ACTIVE]

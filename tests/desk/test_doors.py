@@ -29,6 +29,8 @@ TABLE: dict[str, set[Role]] = {
     "/content": ALL - {R.ADMIN},
     "/content/new": {R.EDITOR},
     "/review": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR},
+    "/review/roads": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR, R.HQ},
+    "/review/roads/edit?risk=low": {R.COMPLIANCE, R.HQ},
     "/products": ALL - {R.ADMIN},
     "/knowledge": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR, R.HQ},
     "/sops": BUSINESS,

@@ -1,0 +1,95 @@
+"""素材链接: what a customer sees behind a link, and making one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+from aiohttp import web
+
+from content import links
+from content.files import FILES
+from content.material_pages import ID, MAY_LINK
+from content.models import Version
+from desk.keys import SETTINGS
+from desk.permissions import allow, public
+from desk.render import page, see_other
+from desk.signed import now_of, session_of, signed
+
+routes = web.RouteTableDef()
+
+TOKEN = "[A-Za-z0-9_-]{32}"
+
+
+@dataclass(frozen=True)
+class LinkPage:
+    """A material as a customer reads it."""
+
+    version: Version
+    paragraphs: list[str]
+    file_name: str
+    file_address: str
+    bank: str
+    valid_until: datetime | None
+
+
+@dataclass(frozen=True)
+class GonePage:
+    """Instead of a material that may not be shown any more."""
+
+    bank: str
+
+
+@routes.post(f"/content/versions/{{version_id:{ID}}}/link")
+@allow(*MAY_LINK)
+async def make_link(request: web.Request) -> web.Response:
+    """A new public link to a live version."""
+    session, version_id = session_of(request), UUID(request.match_info["version_id"])
+    version = await session.get(Version, version_id)
+    if version is None:
+        raise web.HTTPNotFound
+    made = await links.make(session, version_id, signed(request), now_of(request))
+    back = f"/content/{version.material_id}"
+    if isinstance(made, links.Refused):
+        raise web.HTTPConflict(text=f"没有生成链接：{made.reason}")
+    return see_other(f"{back}?{urlencode({'v': version.number, 'link': made.token})}#link")
+
+
+@routes.get(f"/m/{{token:{TOKEN}}}")
+@public
+async def show_link(request: web.Request) -> web.Response:
+    """The material behind a link; 410 from the moment it is not live."""
+    shown = await links.follow(session_of(request), request.match_info["token"], now_of(request))
+    if shown is None:
+        raise web.HTTPNotFound
+    bank = request.app[SETTINGS].bank_name
+    if isinstance(shown, links.Refused):
+        return page(request, "content/gone.html", GonePage(bank), status=410)
+    context = LinkPage(
+        version=shown.version,
+        paragraphs=[part for part in shown.text.split("\n\n") if part.strip()],
+        file_name=shown.file.name if shown.file else "",
+        file_address=f"{request.path}/file" if shown.file else "",
+        bank=bank,
+        valid_until=shown.version.valid_until,
+    )
+    return page(request, "content/link.html", context)
+
+
+@routes.get(f"/m/{{token:{TOKEN}}}/file")
+@public
+async def show_file(request: web.Request) -> web.Response:
+    """The file of the material behind a link, as an attachment; 410 like the link itself."""
+    shown = await links.follow(session_of(request), request.match_info["token"], now_of(request))
+    if shown is None or (isinstance(shown, links.Shown) and shown.file is None):
+        raise web.HTTPNotFound
+    if isinstance(shown, links.Refused) or shown.file is None:
+        raise web.HTTPGone(text="这份材料已下线：请向您的客户经理索取最新材料。")
+    name = quote(shown.file.name, safe="")
+    return web.Response(
+        body=await request.app[FILES].read(shown.file.id),
+        headers={
+            "Content-Type": shown.file.media_type,
+            "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+        },
+    )

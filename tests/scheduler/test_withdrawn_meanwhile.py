@@ -1,0 +1,115 @@
+"""F-20: a material withdrawn while its touches are being sent goes out to nobody after that."""
+
+import asyncio
+import random
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import select
+
+from content import review
+from content.models import State, Version
+from scheduler import sending
+from scheduler.models import SendTask, TaskState, Touch, TouchState
+from scheduler.touches import DEAD_MATERIAL
+from tests.builders import a_staff
+from tests.scheduler.worlds import Bank
+
+ROUNDS = 12
+
+
+class Watched:
+    """The real client, which lets a test act at the moment of the call and notes when it went."""
+
+    def __init__(self, wecom: Any, before: Any) -> None:
+        self._wecom, self._before = wecom, before
+        self.mass_sends = self
+        self.called = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wecom, name)
+
+    async def create(self, task: Any) -> Any:
+        self.called += 1
+        await self._before()
+        return await self._wecom.mass_sends.create(task)
+
+    async def cancel(self, msgid: str) -> Any:
+        return await self._wecom.mass_sends.cancel(msgid)
+
+
+async def test_withdrawn_between_the_gates_and_the_call_nothing_is_called(the_bank: Bank) -> None:
+    version = await the_bank.material()
+    await the_bank.enrolled_with(version)
+    sent = sending.Sent()
+    async with the_bank.sessions.begin() as session:
+        orders = await sending.prepare(session, the_bank.settings, the_bank.clock(), 200, sent)
+    assert len(orders) == 1
+    await the_bank.withdraw(version)
+    handed = await sending._hand_over(
+        the_bank.sessions, the_bank.wecom, orders[0], the_bank.clock(), sent
+    )
+    assert not handed
+    assert the_bank.platform.tasks == []
+    async with the_bank.sessions() as session:
+        touch = (await session.execute(select(Touch))).scalar_one()
+        task = (await session.execute(select(SendTask))).scalar_one()
+    assert (touch.state, touch.reasons) == (TouchState.REFUSED, [DEAD_MATERIAL])
+    assert (task.state, sent.refused) == (TaskState.FAILED, 1)
+
+
+async def test_a_withdrawal_during_the_call_waits_for_its_end(the_bank: Bank) -> None:
+    version = await the_bank.material()
+    await the_bank.enrolled_with(version)
+    order: list[str] = []
+    withdrawing: list[asyncio.Task[None]] = []
+
+    async def withdraw() -> None:
+        await the_bank.withdraw(version)
+        order.append("withdrawn")
+
+    async def during() -> None:
+        withdrawing.append(asyncio.create_task(withdraw()))
+        await asyncio.sleep(0.2)
+        order.append("called")
+
+    await the_bank.send(wecom=Watched(the_bank.wecom, during))
+    await withdrawing[0]
+    assert order == ["called", "withdrawn"]
+
+
+async def test_no_call_is_made_after_a_withdrawal_committed(the_bank: Bank) -> None:
+    """Many materials on their way, each withdrawn at a random moment of the sending."""
+    rng = random.Random(20)
+    versions = {}
+    for number in range(ROUNDS):
+        version = await the_bank.material(title=f"素材{number}")
+        rm, _, _ = await the_bank.enrolled_with(version)
+        versions[rm.userid] = version.id
+    states: list[State] = []
+
+    class Looking(Watched):
+        async def create(self, task: Any) -> Any:
+            async with the_bank.sessions() as session:
+                stored = select(Version.state).where(Version.id == versions[task.sender])
+                states.append((await session.execute(stored)).scalar_one())
+            return await self._wecom.mass_sends.create(task)
+
+    async def withdraw_later(version_id: UUID) -> None:
+        await asyncio.sleep(rng.random() * 0.4)
+        async with the_bank.sessions.begin() as session:
+            by = the_bank.compliance(await a_staff(session, name="周岚"))
+            done = await review.withdraw(
+                session, version_id, by=by, reason="有误", now=the_bank.clock()
+            )
+            assert isinstance(done, review.Withdrawn)
+
+    looking = Looking(the_bank.wecom, None)
+    await asyncio.gather(
+        the_bank.send(wecom=looking), *(withdraw_later(id_) for id_ in versions.values())
+    )
+    assert set(states) <= {State.APPROVED}
+    assert len(the_bank.platform.tasks) == len(states)
+    before = len(states)
+    await the_bank.send(wecom=looking)
+    assert len(states) == before, "all are withdrawn: nothing more is called"
