@@ -1,0 +1,118 @@
+"""What became of a product's facts: every change, who proposed and who confirmed it."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
+
+from bank import staff as people
+from content.models import ChangeState, Product, ProductChange, StoredFile
+from content.product_rows import FACTS, FILE_LABELS, label_of, shown
+
+ORDER = [*FACTS, *FILE_LABELS]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One fact before and after, as people read it; files by name, with their addresses."""
+
+    name: str
+    label: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A change in the history of a product."""
+
+    change: ProductChange
+    differences: list[Difference]
+    proposer: str
+    decider: str
+
+
+@dataclass(frozen=True)
+class Former:
+    """What was true of products and is no longer."""
+
+    benchmarks: frozenset[str]
+    ratings: frozenset[int]
+
+
+async def of_product(session: AsyncSession, product_id: UUID) -> list[Entry]:
+    """Every change, newest first, the one that waits before all others."""
+    rows = select(ProductChange).where(ProductChange.product_id == product_id)
+    newest = rows.order_by(
+        (col(ProductChange.state) != ChangeState.PROPOSED), col(ProductChange.proposed_at).desc()
+    )
+    changes = list((await session.execute(newest)).scalars())
+    ids = {i for c in changes for i in (c.proposed_by, c.decided_by) if i is not None}
+    names, files = await people.names(session, list(ids)), await _file_names(session, changes)
+    return [_entry(change, names, files) for change in changes]
+
+
+def _entry(change: ProductChange, names: dict[UUID, str], files: dict[str, str]) -> Entry:
+    master = f"主数据（{change.source}）" if change.source else ""
+    return Entry(
+        change,
+        [
+            Difference(name, label_of(name), _said(name, old, files), _said(name, new, files))
+            for name, (old, new) in sorted(change.fields.items(), key=_place)
+        ],
+        names[change.proposed_by] if change.proposed_by else master,
+        names[change.decided_by] if change.decided_by else master,
+    )
+
+
+def _place(field: tuple[str, list[str]]) -> int:
+    """As on the page; the database keeps no order of its own."""
+    return ORDER.index(field[0])
+
+
+def _said(name: str, text: str, files: dict[str, str]) -> str:
+    return files.get(text, "—") if name in FILE_LABELS else shown(name, text)
+
+
+async def _file_names(session: AsyncSession, changes: Collection[ProductChange]) -> dict[str, str]:
+    told = [both for c in changes for name, both in c.fields.items() if name in FILE_LABELS]
+    ids = {UUID(text) for both in told for text in both if text}
+    if not ids:
+        return {}
+    rows = select(StoredFile.id, StoredFile.name).where(col(StoredFile.id).in_(ids))
+    return {str(id_): name for id_, name in await session.execute(rows)}
+
+
+def benchmark_log(history: Collection[Entry]) -> list[tuple[datetime, Difference, Entry]]:
+    """The benchmark's own change log, newest first: what was in force until when (C-14)."""
+    return [
+        (entry.change.decided_at, difference, entry)
+        for entry in history
+        if entry.change.state == ChangeState.CONFIRMED and entry.change.decided_at is not None
+        for difference in entry.differences
+        if difference.name in ("benchmark", "benchmark_basis")
+    ]
+
+
+async def former(session: AsyncSession, about: Collection[Product]) -> Former:
+    """Benchmarks and ratings these products once had and none of them has now."""
+    rows = select(ProductChange.fields).where(
+        col(ProductChange.product_id).in_([product.id for product in about]),
+        ProductChange.state == ChangeState.CONFIRMED,
+    )
+    told = list((await session.execute(rows)).scalars())
+    benchmarks = {fields["benchmark"][0] for fields in told if "benchmark" in fields} - {""}
+    ratings = {
+        int(fields[name][0])
+        for fields in told
+        for name in ("issuer_rating", "bank_rating")
+        if name in fields
+    }
+    today = {rating for p in about for rating in (p.issuer_rating, p.bank_rating)}
+    return Former(
+        frozenset(benchmarks - {product.benchmark or "" for product in about}),
+        frozenset(ratings - today),
+    )
