@@ -14,9 +14,13 @@ from pydantic import SecretStr
 
 import attribution.pages
 import content.pages
+import content.product_change_pages
+import content.product_import_pages
 import content.product_pages
 import content.review_pages
+import content.suspension_pages
 import customers.group_pages
+import customers.holder_pages
 import customers.pages
 import desk.components
 import desk.signin
@@ -283,9 +287,13 @@ PAGES = (
     platform_pages,
     content.pages,
     content.review_pages,
+    content.suspension_pages,
+    content.product_import_pages,
+    content.product_change_pages,
     content.product_pages,
     customers.pages,
     customers.group_pages,
+    customers.holder_pages,
     knowledge.pages,
     scheduler.pages,
     attribution.pages,

@@ -150,7 +150,7 @@ async def confirm(
     if found is None:
         return Refused({"": NOT_WAITING})
     product, change = found
-    if refused := _against_deciding(change, by):
+    if refused := against_deciding(change, by):
         return refused
     before = _told(product)
     if any(before[name] != old for name, (old, _) in change.fields.items()):
@@ -167,7 +167,8 @@ async def confirm(
     return Confirmed(change, suspended)
 
 
-def _against_deciding(change: ProductChange, by: Person) -> Refused | None:
+def against_deciding(change: ProductChange, by: Person) -> Refused | None:
+    """Why this person may not decide on it."""
     if not set(CONFIRMERS) & set(by.roles):
         return Refused({"": NOT_CONFIRMER})
     if Role.RM in by.roles:
@@ -196,7 +197,7 @@ async def reject(
     if found is None:
         return Refused({"": NOT_WAITING})
     product, change = found
-    if refused := _against_deciding(change, by):
+    if refused := against_deciding(change, by):
         return refused
     if not note.strip():
         return Refused({"note": NO_NOTE})

@@ -23,6 +23,7 @@ class Difference:
     label: str
     old: str
     new: str
+    files: tuple[str, str] = ("", "")  # ids of old and new, where the fact is a file
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def _entry(change: ProductChange, names: dict[UUID, str], files: dict[str, str])
     return Entry(
         change,
         [
-            Difference(name, label_of(name), _said(name, old, files), _said(name, new, files))
+            _difference(name, old, new, files)
             for name, (old, new) in sorted(change.fields.items(), key=_place)
         ],
         names[change.proposed_by] if change.proposed_by else master,
@@ -73,17 +74,30 @@ def _place(field: tuple[str, list[str]]) -> int:
     return ORDER.index(field[0])
 
 
-def _said(name: str, text: str, files: dict[str, str]) -> str:
-    return files.get(text, "—") if name in FILE_LABELS else shown(name, text)
+def _difference(name: str, old: str, new: str, files: dict[str, str]) -> Difference:
+    if name not in FILE_LABELS:
+        return Difference(name, label_of(name), shown(name, old), shown(name, new))
+    told = files.get(old, "—"), files.get(new, "—")
+    return Difference(name, label_of(name), *told, files=(old, new))
 
 
 async def _file_names(session: AsyncSession, changes: Collection[ProductChange]) -> dict[str, str]:
-    told = [both for c in changes for name, both in c.fields.items() if name in FILE_LABELS]
-    ids = {UUID(text) for both in told for text in both if text}
+    ids = _files_in([change.fields for change in changes])
     if not ids:
         return {}
     rows = select(StoredFile.id, StoredFile.name).where(col(StoredFile.id).in_(ids))
     return {str(id_): name for id_, name in await session.execute(rows)}
+
+
+def _files_in(told: Collection[dict[str, list[str]]]) -> set[UUID]:
+    files = [both for fields in told for name, both in fields.items() if name in FILE_LABELS]
+    return {UUID(text) for both in files for text in both if text}
+
+
+async def files_of(session: AsyncSession, product_id: UUID) -> set[UUID]:
+    """Every file a change of this product speaks of."""
+    rows = select(ProductChange.fields).where(ProductChange.product_id == product_id)
+    return _files_in(list((await session.execute(rows)).scalars()))
 
 
 def benchmark_log(history: Collection[Entry]) -> list[tuple[datetime, Difference, Entry]]:

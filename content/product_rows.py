@@ -25,6 +25,7 @@ _DAYS = re.compile(r"(\d{1,5})天?", re.ASCII)
 _YES, _NO = frozenset({"是", "true", "1", "yes"}), frozenset({"否", "false", "0", "no"})
 _REGIMES = {"NFRA": "金融监管总局", "CSRC": "证监会"}
 _OFFERINGS = {"public": "公募", "private": "私募"}
+_RATINGS = {str(rating): f"R{rating}" for rating in range(1, 6)}
 _KINDS = {kind.value: kind.label for kind in ProductKind}
 _STATUSES = {status.value: status.label for status in SaleStatus}
 
@@ -120,8 +121,8 @@ FACTS: dict[str, Fact] = {
     "name": Fact("产品名称", _words),
     "kind": _chosen("产品类型", _KINDS, ProductKind),
     "issuer": Fact("发行机构", _words),
-    "issuer_rating": Fact("发行机构评级", _rating, show=lambda text: f"R{text}"),
-    "bank_rating": Fact("本行评级", _rating, show=lambda text: f"R{text}"),
+    "issuer_rating": Fact("发行机构评级", _rating, show=lambda text: f"R{text}", choices=_RATINGS),
+    "bank_rating": Fact("本行评级", _rating, show=lambda text: f"R{text}", choices=_RATINGS),
     "regime": _chosen("适当性规则", _REGIMES),
     "offering": _chosen("募集方式", _OFFERINGS),
     "agency": Fact(
@@ -173,6 +174,13 @@ def read_fact(name: str, text: str) -> Any:
     if not text:
         return None if fact.optional else Wrong("不能为空")
     return fact.read(text)
+
+
+def tidied(name: str, text: str) -> str:
+    """What was typed in its written form; what cannot be read stays as it is."""
+    bare = text.strip().replace("\r\n", "\n")
+    value = read_fact(name, bare)
+    return bare if value is None or isinstance(value, Wrong) else FACTS[name].write(value)
 
 
 @dataclass(frozen=True)

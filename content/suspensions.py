@@ -229,3 +229,18 @@ async def still_wrong(session: AsyncSession, version: Version) -> list[Reason]:
     if checks.blocking(checks.findings_of(version.title, version.body, about)):
         reasons.append(Reason.BLOCKED_WORDING)
     return reasons
+
+
+async def about_product(session: AsyncSession, product_id: UUID) -> list[Version]:
+    """What is linked to this product and suspended, longest out of use first."""
+    rows = (
+        select(Version)
+        .join(MaterialProduct, col(MaterialProduct.material_id) == Version.material_id)
+        .where(
+            MaterialProduct.product_id == product_id,
+            Version.state == State.APPROVED,
+            col(Version.suspended_at).is_not(None),
+        )
+        .order_by(col(Version.suspended_at), col(Version.title))
+    )
+    return list((await session.execute(rows)).scalars())

@@ -10,10 +10,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.models import Role, Staff
-from content import materials, review
+from content import materials, product_changes, review
 from content.files import FileStore, LocalFileStore
 from content.materials import DraftMaterial
-from content.models import Version
+from content.models import Product, ProductChange, Version
 from tests.builders import MONDAY, a_staff
 from tests.content import papers
 
@@ -100,3 +100,15 @@ async def an_office(session: AsyncSession, root: Path) -> Office:
         approver=await a_staff(session, Role.APPROVER, name="钱审"),
         compliance=await a_staff(session, Role.COMPLIANCE, name="孙合规"),
     )
+
+
+async def re_rated(session: AsyncSession, product: Product, rating: int, now: datetime) -> None:
+    """Two people put another rating of the bank in force."""
+    editor = await a_staff(session, Role.EDITOR)
+    compliance = await a_staff(session, Role.COMPLIANCE)
+    change = await product_changes.propose(
+        session, product.id, {"bank_rating": str(rating)}, by=editor, reason="复评", now=now
+    )
+    assert isinstance(change, ProductChange), change
+    done = await product_changes.confirm(session, change.id, by=compliance, now=now)
+    assert isinstance(done, product_changes.Confirmed), done
