@@ -41,7 +41,7 @@ class Former:
     """What was true of products and is no longer."""
 
     benchmarks: frozenset[str]
-    ratings: frozenset[int]
+    rated_otherwise: bool  # a rating of any of them was changed
 
 
 async def of_product(session: AsyncSession, product_id: UUID) -> list[Entry]:
@@ -112,21 +112,14 @@ def benchmark_log(history: Collection[Entry]) -> list[tuple[datetime, Difference
 
 
 async def former(session: AsyncSession, about: Collection[Product]) -> Former:
-    """Benchmarks and ratings these products once had and none of them has now."""
+    """Benchmarks these products once had and none has now, and whether a rating was another."""
     rows = select(ProductChange.fields).where(
         col(ProductChange.product_id).in_([product.id for product in about]),
         ProductChange.state == ChangeState.CONFIRMED,
     )
     told = list((await session.execute(rows)).scalars())
     benchmarks = {fields["benchmark"][0] for fields in told if "benchmark" in fields} - {""}
-    ratings = {
-        int(fields[name][0])
-        for fields in told
-        for name in ("issuer_rating", "bank_rating")
-        if name in fields
-    }
-    today = {rating for p in about for rating in (p.issuer_rating, p.bank_rating)}
     return Former(
         frozenset(benchmarks - {product.benchmark or "" for product in about}),
-        frozenset(ratings - today),
+        any({"issuer_rating", "bank_rating"} & fields.keys() for fields in told),
     )

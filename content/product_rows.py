@@ -141,12 +141,13 @@ FACTS: dict[str, Fact] = {
     "listed_from": Fact("名单生效日", _day, write=date.isoformat, optional=True),
     "listed_until": Fact("名单移出日", _day, write=date.isoformat, optional=True),
 }
-# The heading of a file; a column may also carry the Chinese word.
-COLUMNS = {"code": "产品代码", **{name: fact.label for name, fact in FACTS.items()}}
-_BY_HEADING = {label: name for name, label in COLUMNS.items()} | {
-    "min_amount": "min_amount_cents",
-    "term": "term_days",
-}
+# A file tells yuan where the table keeps cents; a column of cents is none of ours.
+_HEADED = {"min_amount_cents": "min_amount"}
+# The headings of a file; a column may also carry the Chinese word.
+COLUMNS = {"code": "产品代码"} | {_HEADED.get(n, n): fact.label for n, fact in FACTS.items()}
+_BY_HEADING = {heading: name for name in FACTS for heading in (_HEADED.get(name, name),)}
+_BY_HEADING |= {fact.label: name for name, fact in FACTS.items()}
+_BY_HEADING |= {"code": "code", "产品代码": "code"}
 FILE_LABELS = {"prospectus_id": "产品说明书", "risk_disclosure_id": "风险揭示书"}
 
 
@@ -193,7 +194,7 @@ class ProductRow:
 
 def read_row(raw: Mapping[str, Any]) -> ProductRow | str:
     """The row in written form, or in words why it cannot be taken."""
-    cells = {_column(name): cell_text(cell) for name, cell in raw.items()}
+    cells = {_BY_HEADING[name]: cell_text(c) for name, c in raw.items() if name in _BY_HEADING}
     code = cells.get("code", "")
     if not CODE.fullmatch(code):
         return "产品代码须为 1–32 位字母、数字、点、横线或下划线"
@@ -205,10 +206,6 @@ def read_row(raw: Mapping[str, Any]) -> ProductRow | str:
         else:
             facts[name] = "" if value is None else FACTS[name].write(value)
     return "；".join(sorted(wrong)) if wrong else ProductRow(code, facts)
-
-
-def _column(heading: str) -> str:
-    return _BY_HEADING.get(heading, heading)
 
 
 def values(facts: Mapping[str, str]) -> dict[str, Any]:

@@ -224,7 +224,9 @@ async def still_wrong(session: AsyncSession, version: Version) -> list[Reason]:
     reasons = []
     if any(benchmarks.holds(text, value) for value in was.benchmarks):
         reasons.append(Reason.OLD_BENCHMARK)
-    if any(benchmarks.says_rating(text, rating) for rating in was.ratings):
+    stated = {rating for rating in range(1, 6) if benchmarks.says_rating(text, rating)}
+    # A text may name issuer's and bank's rating both, but never without the one that counts.
+    if was.rated_otherwise and stated and not {product.rating for product in about} <= stated:
         reasons.append(Reason.OLD_RATING)
     if checks.blocking(checks.findings_of(version.title, version.body, about)):
         reasons.append(Reason.BLOCKED_WORDING)

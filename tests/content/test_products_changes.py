@@ -438,3 +438,24 @@ async def test_an_approval_under_way_does_not_slip_past_a_change(
         await other.commit()
     assert isinstance(outcome, Confirmed)
     assert [v.id for v in outcome.suspended] == [version.id]
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        ("风险等级为R2，每个工作日开放。", True),
+        ("发行机构评级R2，本行评级R3，取R3。", False),
+        ("每个工作日开放。", False),
+    ],
+)
+async def test_a_text_without_the_rating_that_counts_stays_out_of_use(
+    office: Office, sold: Product, hq: Staff, body: str, wrong: bool
+) -> None:
+    version = await a_note(office, sold, body)
+    await changed(office.session, sold, [hq, office.compliance], bank_rating="3")
+    outcome = await suspensions.resume(
+        office.session, office.files, version.id, by=office.approver, now=LATER
+    )
+    assert isinstance(outcome, suspensions.Refused) is wrong
+    if isinstance(outcome, suspensions.Refused):
+        assert outcome.reasons == (Reason.OLD_RATING,)

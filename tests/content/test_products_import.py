@@ -103,6 +103,16 @@ async def test_columns_a_file_does_not_have_stay_as_they_are(session: AsyncSessi
     assert (product.fees, product.benchmark, product.term_days) == ("免收", None, 90)
 
 
+async def test_a_column_of_cents_is_not_taken_for_yuan(session: AsyncSession) -> None:
+    row = {name: cell for name, cell in ROW.items() if name != "起购金额"}
+    outcome = await taken(session, row | {"min_amount_cents": "1000000"})
+    assert outcome.rejects[0]["reason"] == "新产品缺少起购金额"
+    assert (await taken(session, row | {"min_amount": "10000"})).counts()["new"] == 1
+    product = await products.by_code(session, "YX-90")
+    assert product is not None
+    assert product.min_amount_cents == 1_000_000
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
