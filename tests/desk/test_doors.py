@@ -30,6 +30,7 @@ TABLE: dict[str, set[Role]] = {
     "/content/new": {R.EDITOR},
     "/review": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR},
     "/products": ALL - {R.ADMIN},
+    "/products/import": {R.EDITOR, R.HQ},
     "/knowledge": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR, R.HQ},
     "/sops": BUSINESS,
     "/touches": BUSINESS,
