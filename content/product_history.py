@@ -56,6 +56,24 @@ async def of_product(session: AsyncSession, product_id: UUID) -> list[Entry]:
     return [_entry(change, names, files) for change in changes]
 
 
+async def waiting_for(session: AsyncSession, staff_id: UUID) -> list[tuple[Product, Entry]]:
+    """Changes that this person, who did not propose them, may confirm; longest wait first."""
+    rows = (
+        select(Product, ProductChange)
+        .join(ProductChange, col(ProductChange.product_id) == Product.id)
+        .where(
+            ProductChange.state == ChangeState.PROPOSED,
+            col(ProductChange.proposed_by) != staff_id,
+        )
+        .order_by(col(ProductChange.proposed_at))
+    )
+    found = (await session.execute(rows)).all()
+    changes = [change for _, change in found]
+    names = await people.names(session, [c.proposed_by for c in changes if c.proposed_by])
+    files = await _file_names(session, changes)
+    return [(product, _entry(change, names, files)) for product, change in found]
+
+
 def _entry(change: ProductChange, names: dict[UUID, str], files: dict[str, str]) -> Entry:
     master = f"主数据（{change.source}）" if change.source else ""
     return Entry(
