@@ -17,7 +17,7 @@ from compliance import citations
 from compliance.guard import checked
 from compliance.normalise import as_seen
 from compliance.verdict import Role as Speaker
-from content import library
+from content import library, products
 from customers.book import CustomerFacts
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.suggestions import (
@@ -79,6 +79,10 @@ async def clear(
     documents = await library.documents(session, cited)
     text = as_seen(text)
     reasons = _objections(text, suggestion, documents)
+    unlisted = await products.unlisted_in(session, text, now)
+    reasons += [
+        f"“{product.name}”不在总行今天的产品名单内，不得向客户提及。" for product in unlisted
+    ]
     if reasons:
         return Refused(tuple(reasons))
     text = await with_reminder(session, text, {document.material_id for document in documents})

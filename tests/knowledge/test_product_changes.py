@@ -37,3 +37,19 @@ async def test_an_open_suggestion_can_no_longer_be_sent_or_seen_as_sendable(
     assert (await desk.now(made)).state is SuggestionState.WITHDRAWN
     again = await desk.asks("我赎回的钱几天能到账呢")
     assert again.state is SuggestionState.NO_MATCH
+
+
+async def test_an_edit_naming_a_product_off_the_list_is_refused(
+    selling: tuple[Desk, Sold], session: AsyncSession
+) -> None:
+    desk, about = selling
+    off = await a_product(session, name="云岫私享专户")
+    await session.commit()
+    made = await desk.asks()
+    edit = f"{made.draft}\n也可以看看{off.name}。"
+    assert "text" in await desk.clears(made, edit, "one")
+    off.listed_from = None
+    await session.commit()
+    said = await desk.clears(made, edit, "one")
+    assert said["refused"] == ["“云岫私享专户”不在总行今天的产品名单内，不得向客户提及。"]
+    assert "text" in await desk.clears(made, f"{made.draft}\n{about.name}也可以咨询。", "one")
