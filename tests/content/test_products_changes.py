@@ -1,5 +1,7 @@
 """A product's facts change by two people's hands."""
 
+import asyncio
+
 import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -169,9 +171,13 @@ async def test_of_two_who_confirm_at_once_one_does(
     change = await proposed(session, sold, editor, bank_rating="3")
     both = [await a_staff(session, Role.COMPLIANCE, name=f"合规{n}") for n in "甲乙"]
     await session.commit()
-    async with sessions() as first, sessions() as second:
-        done = await product_changes.confirm(first, change.id, by=both[0], now=LATER)
-        await first.commit()
-        late = await product_changes.confirm(second, change.id, by=both[1], now=LATER)
-    assert isinstance(done, Confirmed)
-    assert isinstance(late, Refused)
+
+    async def decide(by: Staff) -> Confirmed | Refused:
+        async with sessions.begin() as own:
+            return await product_changes.confirm(own, change.id, by=by, now=LATER)
+
+    outcomes = await asyncio.gather(*(decide(by) for by in both))
+    [late] = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+    assert late.reasons == (product_changes.NOT_WAITING,)
+    await session.refresh(sold)
+    assert sold.rating == 3
