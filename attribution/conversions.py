@@ -3,12 +3,11 @@
 The only writer of a conversion's state and of credit.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 from sqlalchemy.dialects.postgresql import insert
@@ -27,7 +26,7 @@ from attribution.models import (
     Touchpoint,
 )
 from attribution.rows import COLUMNS, Row, read_row
-from bank import audit
+from bank import audit, sheets
 from customers.models import Customer
 
 __all__ = ["COLUMNS", "Ingested", "Row", "credits_of", "ingest", "match", "read_row", "settle"]
@@ -38,23 +37,12 @@ OTHER_FACTS = "同一编号已导入且内容不同；已归因的转化不会�
 
 
 @dataclass
-class Ingested:
-    """What became of a file's rows."""
+class Ingested(sheets.Outcome):
+    """What became of a file's rows; held ones wait for a person."""
 
-    counts_by: Counter[str] = field(default_factory=Counter)
-    rejects: list[dict[str, Any]] = field(default_factory=list)
+    FATES: ClassVar[tuple[str, ...]] = ("read", "new", "changed", "same", "held", "rejected")
+
     new: list[Conversion] = field(default_factory=list)
-
-    def counts(self) -> dict[str, int]:
-        """Rows read, new, changed, same, held for a person, and rejected."""
-        names = ("read", "new", "changed", "same", "held", "rejected")
-        return {name: self.counts_by[name] for name in names}
-
-    def reject(self, raw: Mapping[str, Any], reason: str) -> None:
-        """Keep the row as it came, with the reason."""
-        self.counts_by["rejected"] += 1
-        named = {name: value for name, value in raw.items() if isinstance(name, str)}
-        self.rejects.append({**named, "reason": reason})
 
 
 async def ingest(

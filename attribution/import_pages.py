@@ -1,26 +1,24 @@
 """导入成交: the bank's file of conversions, taken in once, with what was rejected and why."""
 
 import asyncio
-import json
 from dataclasses import dataclass, field
-from typing import Any
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from attribution import conversions, sheets
+from attribution import conversions
 from attribution.chosen import SETTLES
 from attribution.models import Conversion
 from attribution.rows import COLUMNS, HEADINGS, LONGEST
+from bank import sheets
+from desk import rejects
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import page
 from desk.signed import now_of, session_of, signed
 
 routes = web.RouteTableDef()
-
-SHOWN_REJECTS = 100
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ async def upload(request: web.Request) -> web.Response:
 
 
 async def _rows(upload: web.FileField) -> sheets.Rows | str:
-    return await asyncio.to_thread(sheets.rows_of, upload.filename, upload.file.read())
+    return await asyncio.to_thread(sheets.rows_of, upload.filename, upload.file.read(), HEADINGS)
 
 
 def _wrong_source(source: str) -> str:
@@ -111,38 +109,12 @@ def _wrong_source(source: str) -> str:
 
 
 def _done(source: str, outcome: conversions.Ingested) -> Done:
-    rejects = [_words(row) for row in outcome.rejects]
-    kept = json.dumps(rejects, ensure_ascii=False)
-    return Done(source, outcome.counts(), rejects[:SHOWN_REJECTS], kept)
-
-
-def _words(row: dict[str, Any]) -> dict[str, str]:
-    """Five cells and the reason, in the headings that the page and the file show."""
-    cells = {HEADINGS[name]: row.get(name, row.get(HEADINGS[name])) for name in COLUMNS}
-    words = {name: "" if cell is None else str(cell) for name, cell in cells.items()}
-    return {**words, "原因": str(row["reason"])}
+    rows = [rejects.in_words(row, HEADINGS) for row in outcome.rejects]
+    return Done(source, outcome.counts(), rows[: rejects.SHOWN], rejects.kept(rows))
 
 
 @routes.post("/attribution/import/rejects.csv")
 @allow(*SETTLES)
-async def rejects(request: web.Request) -> web.Response:
+async def rejected_file(request: web.Request) -> web.Response:
     """The rejected rows of the page just shown, as a file."""
-    rows = _rejects(str((await request.post()).get("rejects", "")))
-    if rows is None:
-        raise web.HTTPBadRequest(text="没有可下载的内容：请重新上传文件。")
-    return web.Response(
-        body=sheets.rejected_csv(rows),
-        content_type="text/csv",
-        charset="utf-8",
-        headers={"Content-Disposition": 'attachment; filename="conversions.rejects.csv"'},
-    )
-
-
-def _rejects(text: str) -> list[dict[str, str]] | None:
-    try:
-        rows = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        return None
-    return [{str(name): str(cell) for name, cell in row.items()} for row in rows]
+    return await rejects.download(request, "conversions.rejects.csv")

@@ -14,9 +14,13 @@ from pydantic import SecretStr
 
 import attribution.pages
 import content.pages
+import content.product_change_pages
+import content.product_import_pages
 import content.product_pages
+import content.suspension_pages
 import customers.group_pages
 import customers.hold_pages
+import customers.holder_pages
 import customers.pages
 import desk.components
 import desk.signin
@@ -288,10 +292,14 @@ PAGES = (
     repair_pages,
     platform_pages,
     content.pages,
+    content.suspension_pages,
+    content.product_import_pages,
+    content.product_change_pages,
     content.product_pages,
     customers.pages,
     customers.group_pages,
     customers.hold_pages,
+    customers.holder_pages,
     knowledge.pages,
     outbound.pages,
     scheduler.pages,

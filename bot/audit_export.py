@@ -13,10 +13,10 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from attribution.sheets import harmless
 from bank import audit
 from bank.calendar import local
 from bank.models import AuditEntry, AuditLink
+from bank.sheets import harmless
 from bot import audit_words
 from bot.audit_search import Wanted, wanted_of
 from bot.models import ExportRequest

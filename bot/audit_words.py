@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from bank.calendar import local
+from content.product_rows import label_of, shown
 from content.review_models import ReviewDesk
 from customers.models import FollowState, Stage
 from wecom.channels import Channel
@@ -30,6 +31,16 @@ ACTIONS = {
     "content:version:withdraw": "下线素材",
     "content:version:supersede": "新版替代旧版",
     "content:version:expire": "素材到期下线",
+    "content:version:suspend": "暂停使用素材",
+    "content:version:resume": "恢复使用素材",
+    "content:product:create": "新建产品",
+    "content:product:propose": "提交产品变更",
+    "content:product:confirm": "确认产品变更",
+    "content:product:reject": "驳回产品变更",
+    "content:product:cancel": "撤回产品变更",
+    "content:product:take_over": "主数据变更产品",
+    "content:products:import": "导入产品",
+    "content:nav:import": "导入净值",
     "knowledge:suggestion:send": "发送推荐回复",
     "knowledge:suggestion:reject": "标记推荐不合适",
     "customers:customer:stage": "修改客户阶段",
@@ -78,6 +89,9 @@ SUBJECTS = {
     "material": ("素材", "/content/{}"),
     "version": ("素材版本", "/review/{}"),
     "review_road": ("审批流程", ""),
+    "product": ("产品", "/products/{}"),
+    "products": ("产品文件", ""),
+    "nav": ("净值文件", ""),
     "suggestion": ("推荐回复", "/suggestions/{}"),
     "customer": ("客户", "/customers/{}"),
     "consent": ("授权记录", ""),
@@ -125,6 +139,9 @@ KEYS = {  # in the order in which they are told
     "note": "原因",
     "how": "原因",
     "left": "退出客户",
+    "source": "来源系统",
+    "fields": "变更内容",
+    "corrections": "净值更正",
     "read": "读取",
     "new": "新增",
     "changed": "变更",
@@ -188,6 +205,13 @@ def short_id(subject_id: str) -> str:
 def _said(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return "是" if value else "否"
+    if key == "fields":
+        return "；".join(
+            f"{label_of(name)}：{shown(name, old)} → {shown(name, new)}"
+            for name, (old, new) in value.items()
+        )
+    if key == "corrections":
+        return "；".join(value) or "无"
     if key == "channels":
         return "、".join(Channel(one).label for one in value)
     if key == "sha256":

@@ -155,19 +155,19 @@ def archive(
 
 @app.command(name="import")
 def import_command(
-    kind: Annotated[str, typer.Argument(help="What the file holds: conversions.")],
+    kind: Annotated[str, typer.Argument(help="What the file holds: products, nav or conversions.")],
     file: Annotated[Path, typer.Argument(help="CSV or XLSX file.", exists=True)],
     source: Annotated[str, typer.Option(help="System the file comes from.")] = "core",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only, store nothing.")] = False,
 ) -> None:
     """Import rows of the bank's system; idempotent, rejected rows go to FILE.rejects.csv.
 
-    Example: siyu import conversions november.csv
+    Example: siyu import products products.xlsx --dry-run
     """
     if kind not in KINDS:
         raise typer.BadParameter(f"can import {', '.join(KINDS)}; got {kind}")
     with serve.with_database(_settings()) as ready:
-        counts = asyncio.run(import_file(ready, file, source, dry_run))
+        counts = asyncio.run(import_file(ready, kind, file, source, dry_run))
     typer.echo(json.dumps(counts, ensure_ascii=False))
 
 

@@ -13,7 +13,8 @@ from bank.models import AuditEntry, Role, Staff
 from bot import system
 from bot.inbound.words import result_label
 from bot.models import InboundEvent, InboundState
-from content import queue, shelf
+from content import product_history, queue, shelf
+from content.product_changes import CONFIRMERS
 from content.review import REVIEWERS
 from customers.book import visible
 from customers.models import Customer
@@ -57,6 +58,8 @@ async def of(session: AsyncSession, who: Signed, now: datetime) -> list[Panel]:
         panels += [await _questions(session, who), await _tasks(session, who)]
     if who.may(*REVIEWERS):
         panels.append(await _reviews(session, who, now))
+    if who.may(*CONFIRMERS):
+        panels.append(await _product_changes(session, who))
     if who.may(Role.EDITOR):
         panels += [await _returned(session, now), await _gaps(session, writes=True)]
     if who.may(Role.EDITOR, Role.APPROVER):
@@ -124,6 +127,27 @@ async def _tasks(session: AsyncSession, who: Signed) -> Panel:
         [("客户经理", ""), ("内容", ""), ("客户数", "num"), ("状态", ""), ("提交时间", "")],
         rows,
         ("没有进行中的群发任务", "SOP 到点后会在这里和“群发助手”里等客户经理确认。"),
+    )
+
+
+async def _product_changes(session: AsyncSession, who: Signed) -> Panel:
+    rows = [
+        [
+            Cell(product.name, f"/products/{product.code}"),
+            Cell("；".join(f"{d.label} {d.old} → {d.new}" for d in e.differences), style="clip"),
+            Cell(e.proposer, style="nowrap"),
+            Cell(when(e.change.proposed_at, "%m-%d %H:%M"), style="nowrap"),
+        ]
+        for product, e in (await product_history.waiting_for(session, who.id))[:SHOWN]
+    ]
+    headings = ["产品", "变更", "提交人", "提交时间"]
+    return Panel(
+        "待确认的产品变更",
+        "由提交人以外的人确认后生效",
+        "/products?change=waiting",
+        [(heading, "") for heading in headings],
+        rows,
+        ("没有待确认的产品变更", "内容编辑或总行运营提交变更后会出现在这里。"),
     )
 
 

@@ -30,9 +30,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from attribution.models import Touchpoint
-from attribution.sheets import FORMULA_STARTS
 from bank import audit
 from bank.models import Branch, Staff
+from bank.sheets import FORMULA_STARTS
 from bot.models import ServiceMessage, ServiceSession, ServiceSpeaker
 from content.material_pages import ID, SEES_RECIPIENTS
 from content.models import Material, Version

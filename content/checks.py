@@ -8,7 +8,9 @@ from compliance import disclosures
 from compliance.guard import checked
 from compliance.verdict import Finding as RuleFinding
 from compliance.verdict import Level, Role
+from content import benchmarks
 from content.models import Product
+from content.product_cards import Incomplete, card_of
 
 # A text that opens like a customer's line would be judged as the customer's words, to which no
 # rule applies; whatever a material opens with, all of it is ours.
@@ -80,6 +82,46 @@ def findings_of(title: str, body: str, about: Sequence[Product]) -> list[Finding
         *_wording(title, "title"),
         *_wording(body, "body"),
         *(_finding(found, "disclosure", Level.WARN) for found in missing),
+        *_benchmarks(title, "title", about),
+        *_benchmarks(body, "body", about),
+        *(found for product in about for found in _card(product)),
+    ]
+
+
+def _benchmarks(text: str, field: str, about: Sequence[Product]) -> list[Finding]:
+    """A figure told as a benchmark that the product master does not know (C-14)."""
+    if not about:
+        return []
+    told = benchmarks.foreign_figures(text, [product.benchmark or "" for product in about])
+    return [
+        Finding(
+            level=Level.BLOCK.value,
+            category="benchmark_misuse",
+            start=max(0, text.find(figure)),
+            end=max(0, text.find(figure)) + len(figure),
+            reason=f"业绩比较基准“{figure}”与产品库不一致，请按产品库的现行基准改写",
+            rule="benchmark_misuse.not_in_master",
+            field=field,
+        )
+        for figure in told
+    ]
+
+
+def _card(product: Product) -> list[Finding]:
+    """No card without issuer, agency status, rating, term and fees (C-20)."""
+    card = card_of(product)
+    if not isinstance(card, Incomplete):
+        return []
+    return [
+        Finding(
+            level=Level.BLOCK.value,
+            category="concealment",
+            start=0,
+            end=0,
+            reason=f"产品“{product.name}”缺少{'、'.join(card.lacks)}，请先在产品库补齐",
+            rule="concealment.product_card",
+            field="product",
+        )
     ]
 
 

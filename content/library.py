@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,8 @@ from sqlalchemy import ColumnElement, Select, func, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from bank.calendar import local_day
+from bank.database import ring
 from content import products
 from content.models import (
     Kind,
@@ -26,6 +28,7 @@ from content.models import (
 )
 from wecom.channels import Channel
 
+BELL = "library"
 # Private offerings never reach an unspecified public (代销办法, C-08).
 PUBLIC_CHANNELS = frozenset({Channel.GROUP, Channel.MOMENTS})
 
@@ -72,9 +75,10 @@ async def only_live(
 ) -> set[UUID]:
     """Which of these may be used now, here, for a customer of this risk level (0–5).
 
-    Asked when a text is shown and again when it is sent: approved, in date, for this channel and
-    branch, product ratings of today within the ceiling, every product on sale, and no private
-    offering where a group or Moments would read it.
+    Asked when a text is shown and again when it is sent: approved, not suspended, in date, for
+    this channel and branch, product ratings of today within the ceiling, every product on sale
+    and on head office's list of today, and no private offering where a group or Moments would
+    read it.
     """
     if not version_ids:
         return set()
@@ -85,9 +89,10 @@ async def only_live(
 
 
 def is_live(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Conditions on `Version`: approved and within its validity."""
+    """Conditions on `Version`: approved, not suspended and within its validity."""
     return (
         col(Version.state) == State.APPROVED,
+        col(Version.suspended_at).is_(None),
         col(Version.valid_from) <= now,
         col(Version.valid_until) > now,
     )
@@ -101,7 +106,7 @@ def _fits(
         col(Version.channels).contains([channel]),
         for_branch(branch_id),
         col(Version.risk) <= risk_ceiling,
-        ~_forbidding_product(channel, risk_ceiling).exists(),
+        ~_forbidding_product(local_day(now), channel, risk_ceiling).exists(),
     )
 
 
@@ -113,10 +118,11 @@ def for_branch(branch_id: UUID | None) -> ColumnElement[bool]:
     return or_(everywhere, col(Version.branch_ids).contains([branch_id]))
 
 
-def _forbidding_product(channel: str, risk_ceiling: int) -> Select[Any]:
+def _forbidding_product(today: date, channel: str, risk_ceiling: int) -> Select[Any]:
     """A product of the material that stands against its use today."""
     against = [
         col(Product.sale_status) != SaleStatus.ON_SALE,
+        ~products.listed_on(today),
         func.greatest(Product.issuer_rating, Product.bank_rating) > risk_ceiling,
     ]
     if channel in PUBLIC_CHANNELS:
@@ -139,6 +145,15 @@ async def changes_since(session: AsyncSession, seq: int, limit: int = 500) -> li
 async def newest_seq(session: AsyncSession) -> int:
     """The number of the newest change, 0 in an empty library."""
     return (await session.execute(select(func.max(LibraryChange.seq)))).scalar_one() or 0
+
+
+async def tell(session: AsyncSession, version_id: UUID, *, live: bool, now: datetime) -> None:
+    """One more line for the projections, and the bell that wakes them when this commits."""
+    # Numbers are given before commit; one writer at a time keeps a cursor from skipping any.
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext("library_change"))))
+    session.add(LibraryChange(version_id=version_id, live=live, at=now))
+    await session.flush()
+    await ring(session, BELL)
 
 
 async def live_version_of(

@@ -58,6 +58,8 @@ VERBS = {
     "withdraw": ("下线", "dark"),
     "supersede": ("被新版本替代", "dark"),
     "expire": ("到期下线", "dark"),
+    "suspend": ("暂停使用", "red"),
+    "resume": ("恢复使用", "green"),
 }
 
 Options = list[tuple[str, str]]

@@ -50,6 +50,24 @@ class SaleStatus(enum.StrEnum):
         return {"on_sale": "在售", "suspended": "暂停", "closed": "已结束"}[self]
 
 
+class ChangeState(enum.StrEnum):
+    """Where a proposed change of a product stands."""
+
+    PROPOSED = "proposed"
+    CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+
+    @property
+    def label(self) -> str:
+        return {
+            "proposed": "待确认",
+            "confirmed": "已生效",
+            "rejected": "已驳回",
+            "cancelled": "已撤回",
+        }[self]
+
+
 class Kind(enum.StrEnum):
     """What sort of material it is."""
 
@@ -123,13 +141,23 @@ STATE_LABELS = {
 class Product(SQLModel, table=True):
     """A product 产品 the bank offers; the higher of the two ratings counts."""
 
+    __table_args__ = (
+        CheckConstraint(
+            "issuer_rating BETWEEN 0 AND 5 AND bank_rating BETWEEN 0 AND 5", name="rated"
+        ),
+        CheckConstraint(
+            "listed_until IS NULL OR (listed_from IS NOT NULL AND listed_from < listed_until)",
+            name="listed_in_order",
+        ),
+    )
+
     id: UUID = key()
     code: str = Field(unique=True)
     name: str
     kind: ProductKind = word(ProductKind)
     issuer: str
-    issuer_rating: int = Field(ge=1, le=5)
-    bank_rating: int = Field(ge=1, le=5)
+    issuer_rating: int = Field(ge=0, le=5, description="R1–R5; 0: not rated yet")
+    bank_rating: int = Field(ge=0, le=5)
     regime: str = Field(description="NFRA or CSRC: whose suitability rules apply")
     offering: str = Field(description="public or private")
     agency: bool
@@ -143,11 +171,64 @@ class Product(SQLModel, table=True):
     redemption: str
     description: str
     sale_status: SaleStatus = word(SaleStatus, default=SaleStatus.ON_SALE)
+    listed_from: date | None = Field(
+        default=None, description="since when head office lists it 总行名单; null: not listed"
+    )
+    listed_until: date | None = Field(default=None, description="first day off the list again")
+    prospectus_id: UUID | None = Field(default=None, foreign_key="stored_file.id")
+    risk_disclosure_id: UUID | None = Field(default=None, foreign_key="stored_file.id")
 
     @property
     def rating(self) -> int:
         """Effective rating 1–5: the stricter of issuer and bank (金融机构产品适当性管理办法)."""
         return max(self.issuer_rating, self.bank_rating)
+
+    def is_listed(self, day: date) -> bool:
+        """Whether head office's list of that day holds it (代销办法, C-09)."""
+        if self.listed_from is None or day < self.listed_from:
+            return False
+        return self.listed_until is None or day < self.listed_until
+
+
+class ProductChange(SQLModel, table=True):
+    """A change of a product's facts 产品变更: proposed by one, in force once another confirms.
+
+    A change told by the bank's own master file names its `source` and nobody: it is in force at
+    once (docs/decisions/0015).
+    """
+
+    __tablename__ = "product_change"
+    __table_args__ = (
+        CheckConstraint("(source <> '') = (proposed_by IS NULL)", name="somebody_proposes"),
+        CheckConstraint(
+            "state <> 'confirmed' OR source <> ''"
+            " OR (decided_by IS NOT NULL AND decided_by <> proposed_by)",
+            name="four_eyes",
+        ),
+        CheckConstraint("(state = 'proposed') = (decided_at IS NULL)", name="decided_once"),
+        # One proposal of a product waits at a time.
+        Index(
+            "uq_product_change_open",
+            "product_id",
+            unique=True,
+            postgresql_where="state = 'proposed'",
+        ),
+        Index("ix_product_change_product", "product_id", "proposed_at"),
+    )
+
+    id: UUID = key()
+    product_id: UUID = Field(foreign_key="product.id")
+    fields: dict[str, list[str]] = Field(
+        sa_column=Column(JSONB, nullable=False), description="field → [old, new], as written"
+    )
+    reason: str = Field(default="", description="why, in the proposer's words")
+    source: str = Field(default="", description="system of the master file; empty: a person")
+    state: ChangeState = word(ChangeState, default=ChangeState.PROPOSED)
+    proposed_by: UUID | None = Field(default=None, foreign_key="staff.id")
+    proposed_at: datetime = instant()
+    decided_by: UUID | None = Field(default=None, foreign_key="staff.id")
+    decided_at: datetime | None = instant(default=None)
+    note: str = Field(default="", description="why it was rejected")
 
 
 class Nav(SQLModel, table=True):
@@ -207,6 +288,9 @@ class Version(SQLModel, table=True):
             " AND valid_until IS NOT NULL AND valid_from < valid_until)",
             name="approved_is_complete",
         ),
+        CheckConstraint(
+            "(suspended_at IS NULL) = (suspended_reason = '')", name="suspended_with_reason"
+        ),
         # At most one live version of a material.
         Index("uq_version_live", "material_id", unique=True, postgresql_where="state = 'approved'"),
         Index("ix_version_state", "state"),
@@ -240,6 +324,10 @@ class Version(SQLModel, table=True):
     )
     reason: str = Field(default="", description="why it was rejected or withdrawn")
     ended_at: datetime | None = instant(default=None)
+    suspended_at: datetime | None = instant(
+        default=None, description="out of use until a reviewer resumes it; content/suspensions.py"
+    )
+    suspended_reason: str = ""
 
 
 class Passage(SQLModel, table=True):

@@ -1,16 +1,18 @@
 """The products 产品 the bank offers: ratings, net asset values, the facts a reply may state."""
 
+from calendar import monthrange
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import func, or_
+from sqlalchemy import ColumnElement, and_, func, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
+from bank.calendar import local_day
 from content.models import MaterialProduct, Nav, Product, ProductKind, SaleStatus
 
 
@@ -37,7 +39,9 @@ class ProductFacts:
     redemption: str
     description: str
     sale_status: SaleStatus
-    nav: Decimal | None
+    inception: date
+    listed: bool
+    nav: Decimal | None  # null in the first month of a product (C-16), as `nav_on`
     nav_on: date | None
 
 
@@ -48,8 +52,12 @@ async def find(
     kind: str = "",
     rating: int | None = None,
     status: str = "",
+    listed: tuple[bool, date] | None = None,
 ) -> list[Product]:
-    """Products by code; never ordered by benchmark or past performance (代销办法)."""
+    """Products by code; never ordered by benchmark or past performance (代销办法, C-15).
+
+    `listed` asks for those on head office's list of that day, or for those off it.
+    """
     rows = select(Product).order_by(col(Product.code))
     if text:
         like = f"%{escaped(text)}%"
@@ -58,8 +66,18 @@ async def find(
         rows = rows.where(Product.kind == ProductKind(kind))
     if status in list(SaleStatus):
         rows = rows.where(Product.sale_status == SaleStatus(status))
+    if listed is not None:
+        wanted, day = listed
+        rows = rows.where(listed_on(day) if wanted else ~listed_on(day))
     found = (await session.execute(rows)).scalars()
     return [product for product in found if rating is None or product.rating == rating]
+
+
+def listed_on(day: date) -> ColumnElement[bool]:
+    """On head office's list of that day (C-09), as a condition on `product`."""
+    since, until = col(Product.listed_from), col(Product.listed_until)
+    # Written so that it is never null: what has no date is not on the list.
+    return and_(func.coalesce(since <= day, False), func.coalesce(until > day, True))
 
 
 def escaped(text: str) -> str:
@@ -128,11 +146,25 @@ async def nav_series(
     return [(on, value) for on, value in await session.execute(rows)]
 
 
-async def facts_of(session: AsyncSession, codes: Collection[str]) -> dict[str, ProductFacts]:
-    """Facts by product code, each with its newest net asset value."""
-    about = await by_codes(session, codes)
-    newest = await _newest_nav(session, [product.id for product in about])
-    return {product.code: _facts(product, newest.get(product.id)) for product in about}
+async def facts_of(
+    session: AsyncSession, codes: Collection[str], now: datetime
+) -> dict[str, ProductFacts]:
+    """Facts by product code as of now, each with its newest net asset value where one may show."""
+    about, today = await by_codes(session, codes), local_day(now)
+    shown = [product.id for product in about if shows_performance(product, today)]
+    newest = await _newest_nav(session, shown)
+    return {product.code: _facts(product, newest.get(product.id), today) for product in about}
+
+
+def shows_performance(product: Product, today: date) -> bool:
+    """Whether past performance may be shown: not before a product is a month old (C-16)."""
+    return product.inception <= a_month_before(today)
+
+
+def a_month_before(day: date) -> date:
+    """The same day of the month before; the last one where that month is shorter."""
+    last = day.replace(day=1) - timedelta(days=1)
+    return last.replace(day=min(day.day, monthrange(last.year, last.month)[1]))
 
 
 async def _newest_nav(
@@ -146,7 +178,7 @@ async def _newest_nav(
     return {id_: (on, value) for id_, on, value in await session.execute(rows)}
 
 
-def _facts(product: Product, newest: tuple[date, Decimal] | None) -> ProductFacts:
+def _facts(product: Product, newest: tuple[date, Decimal] | None, today: date) -> ProductFacts:
     return ProductFacts(
         code=product.code,
         name=product.name,
@@ -167,6 +199,8 @@ def _facts(product: Product, newest: tuple[date, Decimal] | None) -> ProductFact
         redemption=product.redemption,
         description=product.description,
         sale_status=product.sale_status,
+        inception=product.inception,
+        listed=product.is_listed(today),
         nav=newest[1] if newest else None,
         nav_on=newest[0] if newest else None,
     )

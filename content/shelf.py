@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from bank.models import Staff
 from content import products
-from content.library import for_branch
+from content.library import for_branch, is_live
 from content.models import Kind, Material, MaterialProduct, Product, State, Version
 
 ENDING_SOON = timedelta(days=30)
@@ -36,6 +36,7 @@ STATES = (
     ("returned", "退回修改"),
     ("approved", "已上线"),
     ("expiring", "即将到期"),
+    ("suspended", "已暂停"),
     ("ended", "已过期或下线"),
 )
 
@@ -52,6 +53,8 @@ def standing(version: Version, now: datetime) -> Standing:
     """The tag of a version at this moment; the end of validity counts before any tidying up."""
     if version.state != State.APPROVED:
         return Standing(version.state.label, TONES[version.state])
+    if version.suspended_at is not None:
+        return Standing("已暂停", "red")
     if version.valid_until is not None and version.valid_until <= now:
         return Standing("已过期", "dark")
     if version.valid_from is not None and version.valid_from > now:
@@ -164,6 +167,7 @@ def _matching(
 def _live(now: datetime) -> list[ColumnElement[bool]]:
     return [
         col(Live.state) == State.APPROVED,
+        col(Live.suspended_at).is_(None),
         col(Live.valid_from) <= now,
         col(Live.valid_until) > now,
     ]
@@ -201,6 +205,8 @@ def _in_state(state: str, shown: type[Version], now: datetime) -> ColumnElement[
         return col(Live.id).is_not(None)
     if state == "expiring":
         return col(Live.valid_until) <= now + ENDING_SOON
+    if state == "suspended":
+        return and_(newest == State.APPROVED, col(shown.suspended_at).is_not(None))
     if state == "ended":
         over = newest.in_([State.WITHDRAWN, State.EXPIRED])
         return or_(over, and_(newest == State.APPROVED, col(shown.valid_until) <= now))
@@ -229,9 +235,7 @@ async def visible_versions(
     rows = select(Version).where(Version.material_id == material_id)
     if reader.only_live:
         rows = rows.where(
-            col(Version.state) == State.APPROVED,
-            col(Version.valid_from) <= now,
-            col(Version.valid_until) > now,
+            *is_live(now),
             for_branch(reader.branch_id),
         )
     return list((await session.execute(rows.order_by(col(Version.number).desc()))).scalars())

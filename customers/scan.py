@@ -90,7 +90,7 @@ async def scan(
     )
     rows = (await session.execute(query)).all()
     ids = [customer.id for customer, _, _ in rows]
-    rms, consents = await _rms(session, ids), await _consents(session, ids, now)
+    rms, consents = await rms_of(session, ids), await _consents(session, ids, now)
     lines = [
         Line(
             customer=customer,
@@ -195,7 +195,8 @@ def _order(wanted: Wanted) -> UnaryExpression[Any]:
     return order.nulls_last()
 
 
-async def _rms(session: AsyncSession, ids: list[UUID]) -> defaultdict[UUID, list[str]]:
+async def rms_of(session: AsyncSession, ids: list[UUID]) -> defaultdict[UUID, list[str]]:
+    """Names of the RMs who follow each of these customers."""
     query = (
         select(col(Follow.customer_id), col(Staff.name))
         .join(Staff, col(Staff.id) == col(Follow.staff_id))

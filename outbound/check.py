@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from bank.calendar import local_day
 from compliance import citations, disclosures, guard
 from compliance.contact import NoContact
 from compliance.imprint import AI_CONFIRMED, AI_MARK, with_ai_mark, with_sender
@@ -138,7 +139,9 @@ async def _judged(
         return Refused(saying, why, cause, facts, _verdict(saying, saying.text))
     text = finished(saying, facts, policy)
     verdict = _verdict(saying, text)
-    why = tuple(dict.fromkeys(_words(saying, facts, text, policy, verdict)))
+    why = tuple(
+        dict.fromkeys([*_unlisted(facts, now), *_words(saying, facts, text, policy, verdict)])
+    )
     if why:
         return Refused(saying, why, Cause.WORDS, facts, verdict)
     return Passed(saying, text, facts, verdict)
@@ -251,6 +254,14 @@ def _words(
         yield say.LINK.format(link=link.shown)
     if saying.suggested:
         yield from _edits(saying, facts, known)
+
+
+def _unlisted(facts: Facts, now: datetime) -> Iterator[str]:
+    """Products that head office does not list today are not mentioned at all (C-09)."""
+    today = local_day(now)
+    for product in facts.named:
+        if not product.is_listed(today):
+            yield say.UNLISTED.format(name=product.name)
 
 
 def _edits(saying: Saying, facts: Facts, known: list[str]) -> Iterator[str]:

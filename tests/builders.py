@@ -119,6 +119,7 @@ async def a_product(
         inception=datetime(2024, 1, 8, tzinfo=UTC).date(),
         redemption="赎回后下一工作日到账",
         description="固定收益类理财产品",
+        listed_from=datetime(2024, 1, 8, tzinfo=UTC).date(),
     )
     session.add(product)
     await session.flush()

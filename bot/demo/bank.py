@@ -15,6 +15,7 @@ from bot.demo.history import Reply, conversations
 from bot.demo.library import line, shelves
 from bot.demo.money import brought_along, holdings, purchases, reported, settle
 from bot.demo.people import People, people
+from bot.demo.product_changes import product_changes
 from bot.demo.rows import Rows
 from bot.demo.sequences import sequences
 from bot.demo.service import service
@@ -37,6 +38,7 @@ def written(today: date, seed: int, settings: Settings) -> Rows:
     rows = Rows()
     cast = people(rows, today, seed)
     shelf = shelves(rows, cast, today, seed)
+    product_changes(rows, cast, shelf, today)
     shares = brought_along(cast, shelf, today, seed)
     replies = conversations(rows, cast, shelf, today, seed)
     _note_stages(cast, replies, at_local(today, time()))

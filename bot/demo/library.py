@@ -122,7 +122,9 @@ def _products(rows: Rows, today: date, seed: int) -> list[Product]:
         nav = raw.pop("nav", None)
         raw["kind"] = ProductKind(raw["kind"])
         raw["sale_status"] = SaleStatus(raw["sale_status"])
-        product = row(Product, id=ident("product", raw["code"]), **raw)
+        product = row(
+            Product, id=ident("product", raw["code"]), listed_from=raw["inception"], **raw
+        )
         found.append(product)
         rows.add(product)
         if nav:

@@ -23,8 +23,10 @@ def test_a_promise_is_found_behind_a_customers_question_too() -> None:
 
 def test_a_missing_reminder_warns_and_does_not_block() -> None:
     sold = Product.model_construct(
-        name="云岫30天", kind=ProductKind.WEALTH, issuer="云州理财", agency=True
-    )
+        name="云岫30天", kind=ProductKind.WEALTH, issuer="云州理财", agency=True,
+        issuer_rating=2, bank_rating=2, term_days=30, open_rule="", fees="管理费 0.20%/年",
+        benchmark=None,
+    )  # fmt: skip
     findings = findings_of("云岫30天", "云岫30天每个工作日开放申购。", [sold])
     assert {(one.level, one.field) for one in findings} == {("warn", "disclosure")}
     assert not blocking(findings)

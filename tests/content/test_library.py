@@ -142,7 +142,7 @@ async def test_facts_carry_the_newest_value_and_the_effective_rating(
     for day, value in ((2, "1.0020"), (1, "1.0010")):
         session.add(Nav(product_id=product.id, on=date(2026, 11, day), value=Decimal(value)))
     await session.flush()
-    facts = (await products.facts_of(session, [product.code, "NONE"]))[product.code]
+    facts = (await products.facts_of(session, [product.code, "NONE"], MONDAY))[product.code]
     assert (facts.rating, facts.nav, facts.min_amount_cents) == (3, Decimal("1.002"), 100)
     series = await products.nav_series(session, product.id)
     assert [on.day for on, _ in series] == [1, 2]

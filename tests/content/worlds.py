@@ -10,15 +10,19 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.models import Role, Staff
-from content import materials, review, steps
+from content import library, materials, product_changes, review, steps
 from content.files import FileStore, LocalFileStore
 from content.materials import DraftMaterial
-from content.models import Version
+from content.models import Product, ProductChange, Version
+from content.product_changes import Confirmed
 from content.review_models import ReviewDesk
 from tests.builders import MONDAY, a_staff
 from tests.content import papers
 
 QUESTIONS = ("赎回几天到账", "卖出以后钱什么时候到", "赎回资金多久能用")
+LATER = MONDAY + timedelta(hours=1)
+BASIS = "依据短期存单利率测算。"
+OLD, NEW = "1.60%–2.10%", "1.50%–2.00%"
 A_DRAFT = DraftMaterial(
     kind="faq",
     title="赎回多久到账",
@@ -128,3 +132,44 @@ async def an_office(session: AsyncSession, root: Path) -> Office:
         compliance=await a_staff(session, Role.COMPLIANCE, name="孙合规"),
         head_office=await a_staff(session, Role.COMPLIANCE, name="吴总行"),
     )
+
+
+async def re_rated(session: AsyncSession, product: Product, rating: int, now: datetime) -> None:
+    """Two people put another rating of the bank in force."""
+    editor = await a_staff(session, Role.EDITOR)
+    compliance = await a_staff(session, Role.COMPLIANCE)
+    change = await product_changes.propose(
+        session, product.id, {"bank_rating": str(rating)}, by=editor, reason="复评", now=now
+    )
+    assert isinstance(change, ProductChange), change
+    done = await product_changes.confirm(session, change.id, by=compliance, now=now)
+    assert isinstance(done, Confirmed), done
+
+
+async def proposed(
+    session: AsyncSession, product: Product, by: Staff, **wanted: str
+) -> ProductChange:
+    """A change that waits, asked for by this person."""
+    change = await product_changes.propose(
+        session, product.id, wanted, by=by, reason="管理人公告", now=MONDAY
+    )
+    assert isinstance(change, ProductChange), change
+    return change
+
+
+async def changed(
+    session: AsyncSession, product: Product, by: Sequence[Staff], **wanted: str
+) -> Confirmed:
+    """A change in force, by the hands of these two; what came of it."""
+    change = await proposed(session, product, by[0], **wanted)
+    outcome = await product_changes.confirm(session, change.id, by=by[1], now=LATER)
+    assert isinstance(outcome, Confirmed), outcome
+    return outcome
+
+
+async def live(session: AsyncSession, version: Version) -> bool:
+    """Whether it may be used an hour after the test began."""
+    found = await library.only_live(
+        session, [version.id], now=LATER, channel="single_chat", branch_id=None, risk_ceiling=5
+    )
+    return version.id in found

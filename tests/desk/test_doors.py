@@ -32,6 +32,7 @@ TABLE: dict[str, set[Role]] = {
     "/review/roads": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR, R.HQ},
     "/review/roads/edit?risk=low": {R.COMPLIANCE, R.HQ},
     "/products": ALL - {R.ADMIN},
+    "/products/import": {R.EDITOR, R.HQ},
     "/knowledge": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR, R.HQ},
     "/sops": BUSINESS,
     "/touches": BUSINESS,

@@ -3,13 +3,14 @@
 import csv
 import io
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time
+from typing import Any, ClassVar
 
 from openpyxl import load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
-
-from attribution.rows import COLUMNS, HEADINGS
 
 Rows = list[dict[str, Any]]
 
@@ -30,22 +31,47 @@ MOST_UNPACKED = 200 << 20
 FORMULA_STARTS = ("=", "@", "+", "-", "\t", "\r")
 
 
-def rows_of(name: str, data: bytes) -> Rows | str:
-    """The rows of an uploaded file by their headings, or in words why it cannot be read."""
+@dataclass
+class Outcome:
+    """What became of a file's rows: how many of each fate, and what was rejected and why."""
+
+    FATES: ClassVar[tuple[str, ...]] = ("read", "new", "changed", "same", "rejected")
+
+    counts_by: Counter[str] = field(default_factory=Counter)
+    rejects: list[dict[str, Any]] = field(default_factory=list)
+
+    def counts(self) -> dict[str, int]:
+        """Rows by fate, in the order in which they are told."""
+        return {fate: self.counts_by[fate] for fate in self.FATES}
+
+    def reject(self, raw: Mapping[str, Any], reason: str) -> None:
+        """Keep the row as it came, with the reason."""
+        self.counts_by["rejected"] += 1
+        named = {name: value for name, value in raw.items() if isinstance(name, str)}
+        self.rejects.append({**named, "reason": reason})
+
+
+def rows_of(
+    name: str, data: bytes, headings: Mapping[str, str], most: int = MOST_ROWS
+) -> Rows | str:
+    """The rows of an uploaded file by their headings, or in words why it cannot be read.
+
+    `headings` are the columns it must have, each with the Chinese word that may stand for it.
+    """
     if not data:
         return "请选择文件"
     read = {".csv": _csv, ".xlsx": _xlsx}.get(name[name.rfind(".") :].lower())
     if read is None:
         return "只能读取 CSV 或 XLSX 文件"
-    found = read(data)
+    found = read(data, headings, most)
     if isinstance(found, str):
         return found
-    if len(found) > MOST_ROWS:
-        return f"一次最多导入 {MOST_ROWS:,} 行，请拆分后再上传"
+    if len(found) > most:
+        return f"一次最多导入 {most:,} 行，请拆分后再上传"
     return found or "文件里没有数据行"
 
 
-def _csv(data: bytes) -> Rows | str:
+def _csv(data: bytes, headings: Mapping[str, str], most: int) -> Rows | str:
     """UTF-8 first, then the encoding of Chinese Windows."""
     for encoding in ("utf-8-sig", "gb18030"):
         try:
@@ -53,40 +79,57 @@ def _csv(data: bytes) -> Rows | str:
         except UnicodeDecodeError:
             continue
         try:
-            return _by_heading(csv.reader(io.StringIO(text, newline="")))
+            return _by_heading(csv.reader(io.StringIO(text, newline="")), headings, most)
         except csv.Error:
             return "CSV 文件格式有误，请用 Excel 另存为“CSV UTF-8”后重试"
     return "无法识别文件编码，请另存为“CSV UTF-8”后重试"
 
 
-def _xlsx(data: bytes) -> Rows | str:
+def _xlsx(data: bytes, headings: Mapping[str, str], most: int) -> Rows | str:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
             if sum(entry.file_size for entry in package.infolist()) > MOST_UNPACKED:
                 return "文件解压后过大，请拆分后再上传"
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-        return _by_heading(book.worksheets[0].iter_rows(values_only=True))
+        return _by_heading(book.worksheets[0].iter_rows(values_only=True), headings, most)
     except BROKEN:
         return "XLSX 文件已损坏，或不是 Excel 工作簿"
 
 
-def _by_heading(lines: Iterable[Sequence[Any]]) -> Rows | str:
+def _by_heading(
+    lines: Iterable[Sequence[Any]], headings: Mapping[str, str], most: int
+) -> Rows | str:
     rows = iter(lines)
     names = [str(name or "").strip() for name in next(rows, ())]
-    if missing := [c for c in COLUMNS if c not in names and HEADINGS[c] not in names]:
-        return f"表头缺少：{'、'.join(HEADINGS[column] for column in missing)}"
-    return list(_filled(names, rows))
+    if missing := [word for c, word in headings.items() if c not in names and word not in names]:
+        return f"表头缺少：{'、'.join(missing)}"
+    return list(_filled(names, rows, most))
 
 
-def _filled(names: list[str], lines: Iterator[Sequence[Any]]) -> Iterator[dict[str, Any]]:
+def _filled(
+    names: list[str], lines: Iterator[Sequence[Any]], most: int
+) -> Iterator[dict[str, Any]]:
     """The lines that say anything, at most one more than may be imported."""
     taken = 0
     for line in lines:
-        if taken > MOST_ROWS:
+        if taken > most:
             return
         if any(str(cell).strip() for cell in line if cell is not None):
             taken += 1
             yield {name: cell for name, cell in zip(names, line, strict=False) if name}
+
+
+def cell_text(value: object) -> str:
+    """A cell as a person would have typed it: whole numbers without a point, days without hours."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "是" if value else "否"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, datetime) and value.time() == time():
+        return value.date().isoformat()
+    return str(value).strip()
 
 
 def rejected_csv(rows: Sequence[dict[str, str]]) -> bytes:
