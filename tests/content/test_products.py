@@ -85,8 +85,6 @@ async def test_the_list_is_the_one_of_today_in_python_and_in_the_database(
     on = await products.find(session, listed=(True, TODAY))
     off = await products.find(session, listed=(False, TODAY))
     assert (on, off) == (([product], []) if listed else ([], [product]))
-    named = await products.unlisted_in(session, f"推荐{product.name}", MONDAY)
-    assert named == ([] if listed else [product])
     facts = (await products.facts_of(session, [product.code], MONDAY))[product.code]
     assert facts.listed is listed
 
