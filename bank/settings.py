@@ -118,6 +118,19 @@ class Settings(BaseSettings):
         30, ge=1, le=180, description="Days a handled callback keeps its sealed text."
     )
 
+    link_hosts: list[str] = Field(
+        [],
+        description="Hosts that links to customers may lead to, a JSON list; `.bank.example` allows"
+        " every name below it.",
+    )
+    ai_picture_label: bool = Field(
+        True,
+        description="Labels pictures that their author says AI made, in their data and visibly.",
+    )
+    ai_producer: str = Field(
+        "", description="Name or code of the bank in that label; empty: `SIYU_BANK_NAME`."
+    )
+
     encoder: str = Field(
         "builtin",
         description="`builtin`, or path or name of a sentence-transformers model (`[models]`).",

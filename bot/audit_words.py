@@ -12,6 +12,8 @@ ACTIONS = {
     "content:material:create": "新建素材",
     "content:version:draft": "保存素材草稿",
     "content:version:submit": "提交素材审批",
+    "content:version:flags_seen": "确认素材提示",
+    "content:material_import:take": "批量导入素材",
     "content:version:approve": "审批通过并上线",
     "content:version:reject": "驳回素材",
     "content:version:withdraw": "下线素材",
@@ -54,6 +56,7 @@ ACTIONS = {
 SUBJECTS = {
     "material": ("素材", "/content/{}"),
     "version": ("素材版本", "/review/{}"),
+    "material_import": ("素材导入", "/content/imports/{}"),
     "suggestion": ("推荐回复", "/suggestions/{}"),
     "customer": ("客户", "/customers/{}"),
     "consent": ("授权记录", ""),

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, func, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from content import products
+from content import particulars, products
 from content.models import (
     Kind,
     LibraryChange,
@@ -229,7 +229,7 @@ def _document(
         number=version.number,
         title=version.title,
         kind=material.kind,
-        use=material.use,
+        use=particulars.use_of(material, version),
         passages=tuple(cut),
         questions=tuple(version.questions),
         valid_from=version.valid_from,

@@ -19,7 +19,7 @@ from sqlmodel import col, select
 from bank import audit
 from bank.database import ring
 from bank.models import Branch, Role
-from content import checks, materials, products
+from content import checks, flags, materials, products
 from content.files import FileMissing, FileStore
 from content.materials import FEWEST_QUESTIONS, MOST_QUESTIONS, Person
 from content.models import Kind, LibraryChange, Material, Product, SaleStatus, State, Version
@@ -47,6 +47,7 @@ class Reason(enum.StrEnum):
     EDUCATION_SELLS = "投资者教育不得出现或关联具体产品，请驳回修改。"
     RATING_CHANGED = "关联产品的风险评级在提交后有变化，请驳回后由作者重新提交。"
     BLOCKED_WORDING = "存在不可上线的合规问题，请驳回修改后重新提交。"
+    FLAGS_UNSEEN = "内容含有隐藏文字或类似系统指令的文字，请先逐条查看并确认。"
     BYTES_CHANGED = "内容与提交时的指纹不一致，已停止审批，请联系系统管理员。"
     NO_CHANNEL = "请至少选择一个适用渠道。"
     PRIVATE_IN_PUBLIC = "私募产品不得用于客户群和朋友圈，请调整适用渠道。"
@@ -215,6 +216,8 @@ async def _against_content(
 ) -> list[Reason]:
     """Checked again at approval: bytes, products and rules may have changed since submission."""
     reasons = _against_products(material, about)
+    if flags.stands_against(version.flags, version.flags_seen_by):
+        reasons.append(Reason.FLAGS_UNSEEN)
     if not await unchanged(session, files, version):
         reasons.append(Reason.BYTES_CHANGED)
     if products.highest_rating(about) != version.risk:

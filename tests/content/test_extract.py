@@ -47,7 +47,7 @@ async def test_markdown_loses_its_marks_and_keeps_its_words() -> None:
     assert read.text == "赎回规则\n\n当日受理，见说明\n次日到账"
 
 
-SAYS_DOCX = "请上传 .txt、.md、.docx 或 .pdf"
+SAYS_DOCX = "不支持这种文件"
 EXE = b"MZ\x90\x00" + bytes(500)
 OLE = b"\xd0\xcf\x11\xe0" + bytes(500)
 docx_with = papers.a_docx_with
@@ -60,7 +60,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "renamed_exe_as_txt": (lambda: EXE, "a.txt", "不要改名"),
     "html_as_txt": (lambda: b"\n<HTML><script>alert(1)</script>", "a.txt", "不要改名"),
     "program": (lambda: EXE, "a.exe", SAYS_DOCX),
-    "picture_with_script": (lambda: b"<svg onload='x'/>", "a.svg", SAYS_DOCX),
+    "picture_with_script": (lambda: b"<svg onload='x'/>", "a.svg", "导出为 .png"),
     "old_word": (lambda: OLE, "a.doc", "另存为 .docx"),
     "encrypted_docx": (lambda: OLE, "a.docx", "取消密码"),
     "encrypted_pdf": (papers.an_encrypted_pdf, "a.pdf", "取消密码"),
