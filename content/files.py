@@ -141,7 +141,9 @@ async def labelled(
     made = await extract.marked(picture.data, suffix_of(stored.name), label, visible=True)
     if isinstance(made, Refused):
         return made
-    return await _keep(session, files, stored.name, made, stored.uploaded_by, now)
+    copy = await _keep(session, files, stored.name, made, stored.uploaded_by, now)
+    copy.made_of = stored.id
+    return copy
 
 
 async def _received_today(session: AsyncSession, by: UUID, now: datetime) -> int:

@@ -64,7 +64,7 @@ TOLD_TO_MACHINES = tuple(
         r"(?:pre-?approved|approved(?:by|:|=)|markas(?:approved|compliant)|complianceapproved|alreadyapproved|status[:=]approved)",
         r"(?:donot|don't|never)(?:tell|reveal|mention|show|inform).{0,16}(?:user|customer|reviewer|compliance|instruction)",
         r"<\|?(?:imstart|imend|system|endoftext|startheaderid)\|?>|\[/?(?:inst|sys|system)\]|<<sys>>|###(?:instruction|system)",
-        # 日本語, 한국어, русский, français, deutsch, español, português, italiano, عربي, tiếng Việt, ไทย
+        # 日本語, 한국어, русский, français, deutsch, español, português, عربي, tiếng Việt, ไทย
         r"(?:以前|上記|これまで|前)の?(?:指示|命令|ルール|プロンプト)を?(?:無視|忘れ)|システムプロンプト",
         r"(?:이전|위의?|앞의?|모든)(?:모든)?(?:지시|명령|규칙|프롬프트|지침)(?:사항)?(?:을|를)?(?:무시|잊)|시스템프롬프트",
         r"(?:игнорируи|проигнорируи|забудь)(?:те)?(?:все|всю)?(?:предыдущ|выше|прежн|систем)|системн(?:ыи|ого)промпт",
@@ -80,7 +80,7 @@ TOLD_TO_MACHINES = tuple(
 
 @dataclass(frozen=True)
 class Flag:
-    """Something to look at, its words and its place; `sort` is hidden, invisible, machine or wording."""
+    """What to look at, and where; `sort` is hidden, invisible, machine or wording."""
 
     sort: str
     reason: str

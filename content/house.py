@@ -14,6 +14,9 @@ class House:
     label_pictures: bool = True
 
 
+PLAIN = House()
+
+
 def house_of(settings: Settings) -> House:
     """As the settings say."""
     return House(

@@ -9,8 +9,8 @@ LONGEST = 500
 LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # Decimal, octal and hexadecimal spellings of an address: a name always ends in letters.
 NUMBER = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)")
-INSIDE = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "localdomain", "arpa",
-          "test", "onion")  # fmt: skip
+INSIDE = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "localdomain",
+          "arpa", "test", "onion")  # fmt: skip
 
 SAY_ADDRESS = "请填写完整的网址，以 https:// 开头，不超过 500 个字符，不含空格和特殊字符。"
 SAY_SCHEME = "只允许 https:// 网址：请使用本行或合作机构的安全网址。"

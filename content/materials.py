@@ -22,10 +22,11 @@ from content.drafts import (
 from content.drafts import (
     MOST_QUESTIONS as MOST_QUESTIONS,
 )
-from content.drafts import DraftMaterial, Refused, errors_of
+from content.drafts import DraftMaterial as DraftMaterial
+from content.drafts import Refused, errors_of
 from content.drafts import read_form as read_form
 from content.files import FileStore
-from content.house import House
+from content.house import PLAIN, House
 from content.models import Kind, Material, MaterialProduct, Passage, Product, State, Use, Version
 from content.uploads import Upload
 
@@ -74,7 +75,7 @@ async def create(
     by: Person,
     now: datetime,
     *,
-    house: House = House(),
+    house: House = PLAIN,
 ) -> Version | Refused:
     """A new material with its first version, state draft."""
     about = await products.by_codes(session, draft.product_codes)
@@ -114,7 +115,7 @@ async def revise(
     by: Person,
     now: datetime,
     *,
-    house: House = House(),
+    house: House = PLAIN,
 ) -> Version | Refused:
     """The next version of a material, state draft; what is live stays live until it is approved.
 

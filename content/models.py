@@ -180,6 +180,11 @@ class StoredFile(SQLModel, table=True):
     sha256: str
     uploaded_by: UUID = Field(foreign_key="staff.id")
     uploaded_at: datetime = instant()
+    made_of: UUID | None = Field(
+        default=None,
+        foreign_key="stored_file.id",
+        description="the file as uploaded, of which this is a labelled copy",
+    )
 
 
 class Material(SQLModel, table=True):

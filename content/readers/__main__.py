@@ -1,4 +1,4 @@
-"""The child process that opens an uploaded file; run by `extract.py` as `__main__.py KIND [OPTIONS]`.
+"""The child process that opens an uploaded file: `__main__.py KIND [OPTIONS]`.
 
 Bytes on standard input, kind and options (JSON) as arguments; JSON on standard output:
 `{"paragraphs": [[text, place], …], "hidden": [[text, place, why], …], …}` or

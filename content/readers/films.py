@@ -12,7 +12,8 @@ BRANDS = frozenset({b"isom", b"iso2", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42
 
 def answer(data: bytes) -> dict[str, Any]:
     """Nothing to read; refuses what is no film from its first box to its last."""
-    at, boxes = 0, []
+    at = 0
+    boxes: list[bytes] = []
     while at < len(data):
         size, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         if size == 1:

@@ -31,6 +31,8 @@ def upgrade() -> None:
         op.f('ck_version_flags_four_eyes'), 'version',
         "flags_seen_by IS DISTINCT FROM author_id OR flags_seen_by IS NULL",
     )
+    op.add_column('stored_file', sa.Column('made_of', sa.Uuid(), nullable=True))
+    op.create_foreign_key(op.f('fk_stored_file_made_of_stored_file'), 'stored_file', 'stored_file', ['made_of'], ['id'])
     op.create_table('material_import',
     sa.Column('id', sa.Uuid(), nullable=False),
     sa.Column('name', sqlmodel.sql.sqltypes.AutoString(), nullable=False),
@@ -48,6 +50,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index(op.f('ix_material_import_imported_at'), table_name='material_import')
     op.drop_table('material_import')
+    op.drop_constraint(op.f('fk_stored_file_made_of_stored_file'), 'stored_file')
+    op.drop_column('stored_file', 'made_of')
     op.drop_constraint(op.f('ck_version_flags_four_eyes'), 'version')
     op.drop_constraint(op.f('ck_version_flags_are_seen'), 'version')
     op.drop_constraint(op.f('fk_version_flags_seen_by_staff'), 'version')
