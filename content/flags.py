@@ -37,7 +37,7 @@ JOINER = re.compile(
 
 # Written without spaces; matched against the text without them, so that spelling apart hides none.
 TOLD_TO_MACHINES = tuple(
-    re.compile(pattern)
+    re.compile(unicodedata.normalize("NFKC", pattern))
     for pattern in (
         # 中文, simplified and traditional
         r"(?:忽略|无视|無視|忘记|忘記|忘掉|不要理会|不要理會|覆盖|覆蓋|跳过|跳過|绕过|繞過).{0,6}"
@@ -157,33 +157,24 @@ def _to_machines(text: str) -> str:
 
 
 def _folded(text: str) -> tuple[str, list[int]]:
-    """Small plain letters without spaces and marks, and where each one stands in the text."""
+    """Small plain letters without spaces and accents, and where each one stands in the text."""
     letters, at = [], []
     for index, character in enumerate(text):
-        if INVISIBLE.match(character) or character == "\u200d":
+        if INVISIBLE.match(character) or character == "\u200d" or character.isspace():
             continue
-        for part in unicodedata.normalize("NFKD", character).lower():
-            if not part.isspace() and unicodedata.category(part) != "Mn" and part not in "*_~`·.":
+        for part in _plain(character):
+            if part not in "*_~`·. " and not "\u0300" <= part <= "\u036f":
                 letters.append(part)
                 at.append(index)
-    composed = "".join(letters)
-    return _recomposed(composed, at)
+    return "".join(letters), at
 
 
-def _recomposed(text: str, at: list[int]) -> tuple[str, list[int]]:
-    """Korean syllables put together again: taken apart they match no pattern."""
-    if not any("\u1100" <= character <= "\u11ff" for character in text):
-        return text, at
-    out, places, index = [], [], 0
-    while index < len(text):
-        end = index + 1
-        while end < len(text) and "\u1161" <= text[end] <= "\u11ff":
-            end += 1
-        whole = unicodedata.normalize("NFC", text[index:end])
-        out.append(whole)
-        places += [at[index]] * len(whole)
-        index = end
-    return "".join(out), places
+def _plain(character: str) -> str:
+    """Full-width made narrow; Latin and Cyrillic letters, and no others, taken from their marks."""
+    apart = unicodedata.normalize("NFKD", character)
+    if not apart[0] < "\u0250" and not "\u0400" <= apart[0] <= "\u04ff":
+        apart = unicodedata.normalize("NFKC", character)
+    return apart.lower()
 
 
 def _quoted(text: str) -> str:

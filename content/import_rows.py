@@ -38,6 +38,7 @@ NEEDED = ("title",)
 ALSO = {"文件名": "file", "问法": "questions", "产品": "products", "内容": "body", "话术": "body",
         "AI 生成": "ai_made", "有效期（天）": "valid_days"}  # fmt: skip
 NAMES = {**{heading: name for name, heading in HEADINGS.items()}, **ALSO}
+SHORT_USES = {"激发": "arouse", "信任": "trust", "转化": "convert", "陪伴": "accompany"}
 YES = frozenset({"是", "yes", "y", "true", "1"})
 NO = frozenset({"", "否", "no", "n", "false", "0"})
 SEPARATORS = re.compile(r"[;；\n|]+")
@@ -71,7 +72,7 @@ def draft_of(row: Mapping[str, str], usual_kind: str) -> DraftMaterial:
     """The draft a row describes; raises `Unreadable`."""
     cells = known(row)
     kind = str(_choice(cells, "kind", KINDS, usual_kind))
-    use = str(_choice(cells, "use", _by_label(Use), Use.ACCOMPANY.value))
+    use = str(_choice(cells, "use", _by_label(Use) | SHORT_USES, Use.ACCOMPANY.value))
     codes, strengths = _products(cells.get("products", ""))
     return DraftMaterial(
         kind=kind,

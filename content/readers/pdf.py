@@ -75,7 +75,7 @@ def _operations(page: Any, reader: Any) -> Any:
     from pypdf.generic import ContentStream
 
     contents = page.get_contents()
-    return None if contents is None else ContentStream(contents, reader)
+    return None if contents is None else ContentStream(contents, reader, "bytes")
 
 
 def _unseen(page: Any, reader: Any) -> dict[int, str]:

@@ -45,5 +45,7 @@ def _check_pdf(data: bytes) -> None:
     """Nothing of another kind before the first object or after the last."""
     head = data[:PDF_HEAD].lower()
     tail = data[data.rfind(b"%%EOF") + 5 :] if b"%%EOF" in data else b""
-    if any(mark in head for mark in MARKUP) or len(tail.strip(b"\r\n \t\x00")) > 64:
+    rest = tail.strip(b"\r\n \t\x00")
+    # Some producers add a line of their own behind the end; a program is no such line.
+    if any(mark in head for mark in MARKUP) or len(rest) > 64 or not rest.isascii():
         raise Refusal("polyglot")

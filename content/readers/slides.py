@@ -42,8 +42,9 @@ def _lines(shape: Any, dark: bool) -> Iterator[tuple[str, str]]:
     if shape.has_text_frame:
         filled = dark or _filled(shape)
         for paragraph in shape.text_frame.paragraphs:
-            hidden = [run for run in paragraph.runs if run.text.strip() and _why(run, filled)]
-            yield "".join(run.text for run in paragraph.runs if run not in hidden), ""
+            runs = paragraph.runs
+            hidden = [run for run in runs if run.text.strip() and _why(run, filled)]
+            yield "".join(run.text for run in runs if run not in hidden), ""
             for run in hidden:
                 yield run.text, _why(run, filled)
     if getattr(shape, "has_table", False):

@@ -47,7 +47,7 @@ def _by_heading(lines: Iterable[Sequence[Any]]) -> Iterator[dict[str, str]]:
         taken += 1
         if taken > MOST_ROWS:
             raise Refusal("rows")
-        row = {name: cell for name, cell in zip(headings, cells, strict=False) if name and cell}
+        row = {name: cell for name, cell in zip(headings, cells, strict=False) if name}
         yield {"#": str(number), **row}
     if headings is None:
         raise Refusal("no_rows")
