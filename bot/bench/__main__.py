@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from bot.bench import burst, callbacks, idle, install, suggestions, tables
+from bot.bench import burst, callbacks, extraction, idle, install, suggestions, tables
 from bot.bench.machine import Machine, a_bank, machine, postgresql_version, quiet, split_cores
 
 WIDTH = 120
@@ -95,6 +95,17 @@ def burst_command(
     tables.show_burst(console, found)
     if as_json:
         typer.echo(json.dumps(tables.plain(found), ensure_ascii=False, indent=2))
+
+
+@app.command(name="extraction")
+def extraction_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Time and memory of reading uploaded files, by kind at 1, 10 and 100 pages."""
+    console, found = Console(quiet=as_json, width=WIDTH), extraction.measure()
+    tables.show_extraction(console, found)
+    if as_json:
+        typer.echo(json.dumps([tables.plain(each) for each in found], ensure_ascii=False, indent=2))
 
 
 if __name__ == "__main__":

@@ -51,10 +51,7 @@ async def test_a_library_of_scripts_becomes_drafts_and_the_rest_is_told(office: 
     assert report.counts == {"read": 6, "new": 1, "changed": 0, "same": 0, "rejected": 5}
     reasons = {row["行"]: row["原因"] for row in report.rejects}
     assert "请填写正文" in reasons["3"]
-    assert (
-        reasons["4"]
-        == "用途“闲聊”不认识：可填写需求激发、建立信任、促进转化、持续陪伴、激发、信任、转化、陪伴。"
-    )
+    assert reasons["4"].startswith("用途“闲聊”不认识：可填写需求激发、")
     assert "不能长期有效" in reasons["5"]
     assert "不在产品库" in reasons["6"]
     assert "同一份文件里已有" in reasons["7"]

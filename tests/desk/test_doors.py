@@ -28,6 +28,8 @@ TABLE: dict[str, set[Role]] = {
     "/service/accounts": {R.COMPLIANCE, R.AUDITOR, R.HQ},
     "/content": ALL - {R.ADMIN},
     "/content/new": {R.EDITOR},
+    "/content/imports": {R.EDITOR},
+    "/content/imports/template.csv": {R.EDITOR},
     "/review": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR},
     "/products": ALL - {R.ADMIN},
     "/knowledge": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR, R.HQ},
