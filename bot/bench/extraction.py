@@ -101,10 +101,12 @@ def _pdf(pages: int) -> bytes:
     """Pages of a composite font whose codes are the characters."""
     shown = " ".join([f"<{LINE.encode('utf-16-be').hex()}> Tj 0 -20 Td"] * LINES_A_PAGE)
     content = f"BT /F1 12 Tf 40 780 Td {shown} ET"
+    letters = sorted({letter.encode("utf-16-be").hex() for letter in LINE})
+    told = " ".join(f"<{letter}> <{letter}>" for letter in letters)
     codes = (
         "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /T def "
         "1 begincodespacerange <0000> <FFFF> endcodespacerange "
-        "1 beginbfrange <0000> <FFFF> <0000> endbfrange endcmap end end"
+        f"{len(letters)} beginbfchar {told} endbfchar endcmap end end"
     )
     kids = " ".join(f"{6 + 2 * number} 0 R" for number in range(pages))
     objects = [

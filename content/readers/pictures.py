@@ -97,8 +97,10 @@ def _words(drawn: Any) -> tuple[list[Piece], str]:
     if find_spec("rapidocr_onnxruntime") is None:
         return [], "missing"
     import numpy as np
+    import onnxruntime
     from rapidocr_onnxruntime import RapidOCR
 
+    onnxruntime.disable_telemetry_events()
     small = drawn.convert("RGB")
     small.thumbnail((READ_AT, READ_AT))
     engine = RapidOCR(intra_op_num_threads=1, inter_op_num_threads=1)
