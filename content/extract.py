@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 LARGEST = 20 * 1024 * 1024
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 60.0
 
 OFFICE = "application/vnd.openxmlformats-officedocument."
 MEDIA_TYPES = {

@@ -13,7 +13,7 @@ from typing import Any
 # The child runs isolated: it finds this package beside itself and nothing else of ours.
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from content.readers.limits import Refusal, limit_self
+from content.readers.limits import Refusal, limit_self, peak_kib
 from content.readers.reading import answer_for
 
 
@@ -31,6 +31,7 @@ def main(kind: str, options: str = "{}") -> None:
     except Exception:
         # The parsers raise whatever the bytes provoke; to the caller all of it means: broken.
         answer = {"refused": "broken"}
+    answer["peak_kib"] = peak_kib()
     sys.stdout.write(json.dumps(answer, ensure_ascii=False))
 
 

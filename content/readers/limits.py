@@ -1,6 +1,7 @@
 """What the child may use, and how much a file may hold (trust.md S-05, S-07)."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 CPU_SECONDS = 20
@@ -41,6 +42,15 @@ def limit_self(kind: str) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     leave_network()
     sys.addaudithook(no_way_out)
+
+
+def peak_kib() -> int:
+    """The most memory this process ever held; unlike rusage it knows nothing of who started it."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line), 0)
 
 
 def leave_network() -> bool:
