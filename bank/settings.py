@@ -155,6 +155,14 @@ class Settings(BaseSettings):
         6, description="Months that network logs are kept; 6 at least."
     )
 
+    ai_picture_label: bool = Field(
+        True,
+        description="Labels pictures that their author says AI made, in their data and visibly.",
+    )
+    ai_producer: str = Field(
+        "", description="Name or code of the bank in that label; empty: `SIYU_BANK_NAME`."
+    )
+
     encoder: str = Field(
         "builtin",
         description="`builtin`, or path or name of a sentence-transformers model (`[models]`).",

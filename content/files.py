@@ -16,7 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.calendar import day_bounds, local_day
-from content.extract import MEDIA_TYPES, Extracted, Refused, suffix_of, text_of
+from content import aigc, extract
+from content.extract import MEDIA_TYPES, Extracted, Picture, Refused, suffix_of, text_of
+from content.house import House
 from content.models import StoredFile
 
 # S-08: more than this in a day is a script, not an editor.
@@ -77,12 +79,36 @@ class LocalFileStore:
 async def receive(
     session: AsyncSession, files: FileStore, name: str, data: bytes, *, by: UUID, now: datetime
 ) -> tuple[StoredFile, Extracted] | Refused:
-    """Keep an uploaded file whose text could be read, or say why not and what to do."""
+    """Keep an uploaded file that could be read, or say why not and what to do.
+
+    Of a picture the clean copy is kept: what its camera wrote into it goes no further (S-07).
+    """
     if await _received_today(session, by, now) >= FILES_PER_DAY:
         return Refused(f"今天已上传 {FILES_PER_DAY} 个文件，请明天再传。")
+    if wrong := wrong_name(name):
+        return Refused(wrong)
     text = await text_of(data, name)
     if isinstance(text, Refused):
         return text
+    kept = text.picture.data if text.picture else data
+    return await _keep(session, files, name, kept, by, now), text
+
+
+def wrong_name(name: str) -> str:
+    """Why a file of this name is not taken: it would say one thing and be another (S-09)."""
+    # Where direction marks are gone from the name as shown, what it claimed may have been a lie.
+    last = re.split(r"[/\\]", name.rstrip("\x00"))[-1]
+    stem = last.rpartition(".")[0].lower()
+    if re.search(
+        r"\.(?:exe|scr|bat|cmd|com|js|vbs|ps1|msi|hta|lnk|jar|app|sh|php|jsp|aspx?)$", stem
+    ):
+        return "文件名带有两个扩展名，像是程序：请改成普通文件名（例如 赎回说明.docx）后重新上传。"
+    return ""
+
+
+async def _keep(
+    session: AsyncSession, files: FileStore, name: str, data: bytes, by: UUID, now: datetime
+) -> StoredFile:
     stored = StoredFile(
         name=plain_name(name),
         media_type=MEDIA_TYPES[suffix_of(name)],
@@ -94,7 +120,30 @@ async def receive(
     await files.put(stored.id, data)
     session.add(stored)
     await session.flush()
-    return stored, text
+    return stored
+
+
+async def labelled(
+    session: AsyncSession,
+    files: FileStore,
+    stored: StoredFile,
+    picture: Picture,
+    house: House,
+    now: datetime,
+) -> StoredFile | Refused:
+    """A copy of the picture that says it was made by AI, in its data and to the eye (C-40).
+
+    One that we have labelled already is itself.
+    """
+    if aigc.is_ours(picture.label, house):
+        return stored
+    label = aigc.label_for(house, stored.id, picture.label)
+    made = await extract.marked(picture.data, suffix_of(stored.name), label, visible=True)
+    if isinstance(made, Refused):
+        return made
+    copy = await _keep(session, files, stored.name, made, stored.uploaded_by, now)
+    copy.made_of = stored.id
+    return copy
 
 
 async def _received_today(session: AsyncSession, by: UUID, now: datetime) -> int:

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 
 from bank.calendar import local_day
 from bank.database import ring
-from content import products
+from content import particulars, products
 from content.models import (
     Kind,
     LibraryChange,
@@ -244,7 +244,7 @@ def _document(
         number=version.number,
         title=version.title,
         kind=material.kind,
-        use=material.use,
+        use=particulars.use_of(material, version),
         passages=tuple(cut),
         questions=tuple(version.questions),
         valid_from=version.valid_from,

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from uuid import UUID
 
 from aiohttp import web
@@ -14,11 +14,24 @@ from yarl import URL
 from bank import audit
 from bank import staff as people
 from bank.models import Role
-from content import comments, differences, links, products, review, shelf
+from content import (
+    comments,
+    differences,
+    flags,
+    links,
+    materials,
+    particulars,
+    particulars_words,
+    products,
+    review,
+    shelf,
+)
 from content.differences import Line
 from content.files import FILES
 from content.models import Kind, Material, Passage, Product, State, StoredFile, Version
+from content.phone import Phone, phone_of
 from content.shelf import Reader, Standing, Wanted, standing
+from desk.downloads import attachment
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import page, see_other
@@ -44,6 +57,7 @@ ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 VERBS = {
     "draft": ("保存草稿", "grey"),
     "submit": ("提交审批", "orange"),
+    "flags_seen": ("确认提示", "blue"),
     "approve": ("审批通过", "green"),
     "pass": ("环节通过", "blue"),
     "reject": ("驳回", "red"),
@@ -105,6 +119,11 @@ class MaterialPage:
     channels: list[str]
     branches: list[str]  # empty: all
     file: StoredFile | None
+    phone: Phone
+    told: list[tuple[str, str]]  # what the version says of itself, in words
+    flags: list[flags.Flag]  # hidden or system-like text
+    flags_seen_by: str  # who has looked at them; empty: nobody yet
+    may_see_flags: bool
     owner: str
     may_write: bool
     may_submit: bool
@@ -179,6 +198,7 @@ async def _material_page(request: web.Request, material_id: UUID) -> MaterialPag
     if material is None or not versions:
         raise web.HTTPNotFound
     version = _asked_for(request, versions) or _live_or_newest(versions)
+    file = await session.get(StoredFile, version.file_id) if version.file_id else None
     compared = _compared(request, versions)
     staff = await people.names(session, _staff_ids(material, versions))
     return MaterialPage(
@@ -197,7 +217,14 @@ async def _material_page(request: web.Request, material_id: UUID) -> MaterialPag
         products=await products.of_material(session, material_id),
         channels=[Channel(channel).label for channel in version.channels],
         branches=await branch_names(session, version.branch_ids),
-        file=await session.get(StoredFile, version.file_id) if version.file_id else None,
+        file=file,
+        phone=phone_of(await materials.draft_of(session, material, version), file),
+        told=particulars_words.words_of(particulars.of_version(material, version)),
+        flags=[flags.Flag.read(flag) for flag in version.flags],
+        flags_seen_by=_name(staff, version.flags_seen_by) if version.flags_seen_by else "",
+        may_see_flags=flags.stands_against(version.flags, version.flags_seen_by)
+        and who.may(*review.REVIEWERS)
+        and version.author_id != who.id,
         owner=staff[material.owner_id],
         may_write=who.may(Role.EDITOR),
         may_submit=version.state == State.DRAFT and version.author_id == who.id,
@@ -243,8 +270,8 @@ def _compared(request: web.Request, versions: list[Version]) -> tuple[Version, V
 
 
 def _staff_ids(material: Material, versions: list[Version]) -> list[UUID]:
-    approvers = [version.approved_by for version in versions if version.approved_by]
-    return [material.owner_id, *(version.author_id for version in versions), *approvers]
+    others = [each for v in versions for each in (v.approved_by, v.flags_seen_by) if each]
+    return [material.owner_id, *(version.author_id for version in versions), *others]
 
 
 def _name(names: dict[UUID, str], staff_id: UUID | None) -> str:
@@ -317,6 +344,24 @@ async def _after(
     return page(request, "content/show.html", context, status=422)
 
 
+@routes.post(f"/content/versions/{{version_id:{ID}}}/flags")
+@allow(*review.REVIEWERS)
+async def see_flags(request: web.Request) -> web.Response:
+    """A reviewer has looked at every flag; only then can the version go live."""
+    session, who, version_id = session_of(request), signed(request), _id(request, "version_id")
+    refused = await flags.acknowledge(
+        session, version_id, by=who.id, userid=who.userid, now=now_of(request)
+    )
+    version = await session.get(Version, version_id)
+    if version is None:
+        raise web.HTTPNotFound
+    if refused:
+        shown = await _material_page(request, version.material_id)
+        return page(request, "content/show.html", replace(shown, error=refused), status=422)
+    done = urlencode({"v": version.number, "done": "已确认，可以继续审批"})
+    return see_other(f"/content/{version.material_id}?{done}")
+
+
 @routes.get(f"/content/files/{{file_id:{ID}}}")
 @allow(*READERS)
 async def download(request: web.Request) -> web.Response:
@@ -325,14 +370,7 @@ async def download(request: web.Request) -> web.Response:
     stored = await session.get(StoredFile, _id(request, "file_id"))
     if stored is None or not await _may_read(session, stored, who, now):
         raise web.HTTPNotFound
-    return web.Response(
-        body=await request.app[FILES].read(stored.id),
-        headers={
-            "Content-Type": stored.media_type,
-            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(stored.name, safe='')}",
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
+    return attachment(stored.name, await request.app[FILES].read(stored.id), stored.media_type)
 
 
 async def _may_read(session: AsyncSession, stored: StoredFile, who: Signed, now: datetime) -> bool:

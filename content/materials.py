@@ -1,113 +1,100 @@
-"""Writing a material: a draft from a form, versions that never change, what a version's hash is."""
+"""Saving a material: its versions, which never change, and what a version's hash is."""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from multidict import MultiMapping
 from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank import audit
-from content import comments, passages, products
-from content.extract import Extracted, text_of
-from content.files import FileStore
-from content.models import (
-    Kind,
-    Material,
-    MaterialProduct,
-    Passage,
-    Product,
-    State,
-    StoredFile,
-    Use,
-    Version,
+from bank.calendar import local_day
+from bank.models import Staff
+from content import comments, flags, particulars, passages, products, uploads
+from content.drafts import (
+    FEWEST_QUESTIONS as FEWEST_QUESTIONS,
 )
+from content.drafts import (
+    MOST_QUESTIONS as MOST_QUESTIONS,
+)
+from content.drafts import DraftMaterial as DraftMaterial
+from content.drafts import Refused, errors_of
+from content.drafts import read_form as read_form
+from content.files import FileStore
+from content.house import PLAIN, House
+from content.models import Kind, Material, MaterialProduct, Passage, Product, State, Use, Version
 from content.people import Person as Person
+from content.uploads import Upload
 
-FEWEST_QUESTIONS, MOST_QUESTIONS = 3, 5
-LONGEST_TITLE, LONGEST_BODY, LONGEST_QUESTION = 60, 20_000, 80
 CODE_LETTERS = {
     Kind.FAQ: "FAQ",
     Kind.SCRIPT: "SCR",
     Kind.PRODUCT_NOTE: "PRD",
     Kind.EDUCATION: "EDU",
     Kind.MARKET_NOTE: "MKT",
+    Kind.ARTICLE: "ART",
+    Kind.IMAGE: "IMG",
+    Kind.VIDEO: "VID",
+    Kind.FILE: "DOC",
+    Kind.LINK: "LNK",
+    Kind.MINI_PROGRAM: "MIN",
 }
 
 
 @dataclass(frozen=True)
-class DraftMaterial:
-    """What the author wrote, as typed."""
+class _Writing:
+    """A draft with what it speaks of, what it carries and who writes it now."""
 
-    kind: str
-    title: str
-    use: str
-    body: str
-    questions: tuple[str, ...] = ()
-    product_codes: tuple[str, ...] = ()
-    file_id: UUID | None = None
-
-
-@dataclass(frozen=True)
-class Refused:
-    """Nothing was saved: what to correct, by field of the form."""
-
-    errors: dict[str, str] = field(default_factory=dict)
-
-
-def read_form(form: MultiMapping[object]) -> DraftMaterial:
-    """The draft of a submitted form; one example question a line."""
-    lines = _typed(form, "questions").splitlines()
-    return DraftMaterial(
-        kind=_typed(form, "kind"),
-        title=_typed(form, "title"),
-        use=_typed(form, "use"),
-        body=_typed(form, "body").replace("\r\n", "\n"),
-        questions=tuple(line.strip() for line in lines if line.strip()),
-        product_codes=tuple(str(code) for code in form.getall("products", [])),
-        file_id=_uuid(_typed(form, "file_id")),
-    )
-
-
-def _typed(form: MultiMapping[object], name: str) -> str:
-    value = form.get(name, "")
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+    draft: DraftMaterial
+    about: list[Product]
+    upload: Upload | None
+    owner: Staff | None
+    by: Person
+    now: datetime
 
 
 async def create(
-    session: AsyncSession, files: FileStore, draft: DraftMaterial, by: Person, now: datetime
+    session: AsyncSession,
+    files: FileStore,
+    draft: DraftMaterial,
+    by: Person,
+    now: datetime,
+    *,
+    house: House = PLAIN,
 ) -> Version | Refused:
     """A new material with its first version, state draft."""
     about = await products.by_codes(session, draft.product_codes)
-    source = await _source(session, files, draft.file_id, owners=[by.id])
-    errors = await _errors(session, draft, about, source)
-    if errors:
-        return Refused(errors)
+    writing = await _writing(session, files, draft, about, by, now, house, owners=[by.id])
+    if isinstance(writing, Refused):
+        return writing
+    draft = writing.draft
     material = Material(
         code=await _next_code(session, Kind(draft.kind)),
         kind=Kind(draft.kind),
         title=draft.title,
         use=Use(draft.use),
-        owner_id=by.id,
+        owner_id=writing.owner.id if writing.owner else by.id,
         created_at=now,
     )
     session.add(material)
     await session.flush()
-    session.add_all(MaterialProduct(material_id=material.id, product_id=p.id) for p in about)
+    strengths = dict(draft.told.products)
+    session.add_all(
+        MaterialProduct(
+            material_id=material.id,
+            product_id=product.id,
+            strength=strengths.get(product.code, particulars.USUAL_STRENGTH),
+        )
+        for product in about
+    )
+    await session.flush()
     audit.record(session, "content:material:create", material.id, by=by.userid, now=now)
-    return await _add_version(session, material, 1, draft, about, source, by, now)
+    return await _add_version(session, material, 1, writing)
 
 
 async def revise(
@@ -117,6 +104,8 @@ async def revise(
     draft: DraftMaterial,
     by: Person,
     now: datetime,
+    *,
+    house: House = PLAIN,
 ) -> Version | Refused:
     """The next version of a material, state draft; what is live stays live until it is approved.
 
@@ -124,89 +113,82 @@ async def revise(
     """
     locked = select(Material).where(Material.id == material_id).with_for_update()
     material = (await session.execute(locked)).scalar_one()
+    draft = await _of_material(session, material, draft)
     about = await products.of_material(session, material_id)
     before = await versions_of(session, material_id)
     owners = [by.id, *(version.author_id for version in before)]
-    source = await _source(session, files, draft.file_id, owners=owners)
-    errors = await _errors(session, draft, about, source)
-    if before and not errors and _same(before[0], draft, source):
-        errors["body"] = "内容与上一版本相同，没有需要保存的修改。"
-    if errors:
-        return Refused(errors)
+    writing = await _writing(session, files, draft, about, by, now, house, owners=owners)
+    if isinstance(writing, Refused):
+        return writing
+    if before and before[0].sha256 == _fingerprint(writing):
+        return Refused({"body": "内容与上一版本相同，没有需要保存的修改。"})
+    draft = writing.draft
     material.title, material.use = draft.title, Use(draft.use)
+    if writing.owner is not None:
+        material.owner_id = writing.owner.id
     number = max((version.number for version in before), default=0) + 1
-    version = await _add_version(session, material, number, draft, about, source, by, now)
+    version = await _add_version(session, material, number, writing)
     if before:
         await comments.carry(session, before[0], version)
     return version
 
 
-@dataclass(frozen=True)
-class _Source:
-    """The uploaded file behind a body."""
+async def _of_material(
+    session: AsyncSession, material: Material, draft: DraftMaterial
+) -> DraftMaterial:
+    """The draft with the kind and the products that stay."""
+    linked = await _as_linked(session, material)
+    told = replace(draft.told, products=tuple((code, s) for code, s in linked["products"]))
+    codes = tuple(code for code, _ in told.products)
+    return replace(draft, kind=material.kind.value, product_codes=codes, told=told)
 
-    stored: StoredFile
-    data: bytes
-    text: Extracted
+
+async def _writing(
+    session: AsyncSession,
+    files: FileStore,
+    draft: DraftMaterial,
+    about: list[Product],
+    by: Person,
+    now: datetime,
+    house: House,
+    *,
+    owners: Sequence[UUID],
+) -> "_Writing | Refused":
+    """Everything to be saved, or what to correct first."""
+    upload = await uploads.of_draft(session, files, draft.file_id, owners)
+    owner = await _owner(session, draft.told.owner)
+    errors = await errors_of(session, draft, about, upload, house, local_day(now))
+    if draft.told.owner and owner is None:
+        errors["owner"] = "没有找到这位负责人：请从列表中选择在职的内容编辑。"
+    if errors or isinstance(upload, str):
+        return Refused(errors)
+    if upload is not None and upload.made_by_ai:
+        draft = replace(draft, told=replace(draft.told, ai_made=True))
+    if upload is not None and draft.told.ai_made and house.label_pictures:
+        upload = await uploads.labelled(session, files, upload, house, now)
+    if isinstance(upload, str):
+        return Refused({"file": upload})
+    told = replace(
+        draft.told,
+        kind=draft.kind,
+        use=draft.use,
+        owner=owner.userid if owner else by.userid,
+        products=_with_strengths(draft),
+    )
+    return _Writing(replace(draft, told=told), about, upload, owner, by, now)
 
 
-async def _source(
-    session: AsyncSession, files: FileStore, file_id: UUID | None, owners: Sequence[UUID]
-) -> _Source | str | None:
-    """The file, nothing where there is none, or why it cannot be used."""
-    if file_id is None:
+def _with_strengths(draft: DraftMaterial) -> tuple[tuple[str, int], ...]:
+    given = dict(draft.told.products)
+    codes = sorted(set(draft.product_codes))
+    return tuple((code, given.get(code, particulars.USUAL_STRENGTH)) for code in codes)
+
+
+async def _owner(session: AsyncSession, userid: str) -> Staff | None:
+    if not userid:
         return None
-    stored = await session.get(StoredFile, file_id)
-    if stored is None or stored.uploaded_by not in owners:
-        return "没有找到上传的文件：请重新上传。"
-    data = await files.read(stored.id)
-    text = await text_of(data, stored.name)
-    return _Source(stored, data, text) if isinstance(text, Extracted) else text.reason
-
-
-async def _errors(
-    session: AsyncSession, draft: DraftMaterial, about: list[Product], source: _Source | str | None
-) -> dict[str, str]:
-    """What to correct before this can be saved as a draft."""
-    errors: dict[str, str] = {}
-    if draft.kind not in list(Kind):
-        errors["kind"] = "请选择素材类型。"
-    if draft.use not in list(Use):
-        errors["use"] = "请选择用途。"
-    if not draft.title or len(draft.title) > LONGEST_TITLE:
-        errors["title"] = f"请填写标题，不超过 {LONGEST_TITLE} 个字。"
-    if not draft.body or len(draft.body) > LONGEST_BODY:
-        errors["body"] = "请填写正文或上传文件，不超过 2 万字。"
-    if len(draft.questions) > MOST_QUESTIONS:
-        errors["questions"] = f"常见问法最多 {MOST_QUESTIONS} 条，请保留最有代表性的。"
-    elif any(len(question) > LONGEST_QUESTION for question in draft.questions):
-        errors["questions"] = f"每条常见问法不超过 {LONGEST_QUESTION} 个字。"
-    elif len(set(draft.questions)) < len(draft.questions):
-        errors["questions"] = "常见问法有重复，请改成不同的说法。"
-    if len(about) < len(set(draft.product_codes)):
-        errors["products"] = "有产品已不在产品库中，请重新选择。"
-    if isinstance(source, str):
-        errors["file"] = source
-    if draft.kind == Kind.EDUCATION:
-        errors |= await _selling(session, draft, about)
-    return errors
-
-
-async def _selling(
-    session: AsyncSession, draft: DraftMaterial, about: list[Product]
-) -> dict[str, str]:
-    """Investor education must not sell (金融产品网络营销管理办法 art. 21(2))."""
-    if about:
-        return {"products": "投资者教育不得关联具体产品：请去掉产品，或改为“产品说明”。"}
-    named = await products.named_in(session, f"{draft.title}\n{draft.body}")
-    if named:
-        return {"body": f"投资者教育不得出现具体产品“{named[0].name}”：请删去，或改为“产品说明”。"}
-    return {}
-
-
-def _same(before: Version, draft: DraftMaterial, source: _Source | str | None) -> bool:
-    data = source.data if isinstance(source, _Source) else None
-    return before.sha256 == fingerprint(draft.title, draft.body, draft.questions, data)
+    rows = select(Staff).where(Staff.userid == userid, col(Staff.enabled))
+    return (await session.execute(rows)).scalar_one_or_none()
 
 
 async def _next_code(session: AsyncSession, kind: Kind) -> str:
@@ -219,56 +201,96 @@ async def _next_code(session: AsyncSession, kind: Kind) -> str:
 
 
 async def _add_version(
-    session: AsyncSession,
-    material: Material,
-    number: int,
-    draft: DraftMaterial,
-    about: list[Product],
-    source: _Source | str | None,
-    by: Person,
-    now: datetime,
+    session: AsyncSession, material: Material, number: int, writing: _Writing
 ) -> Version:
-    file = source if isinstance(source, _Source) else None
+    draft, upload = writing.draft, writing.upload
     version = Version(
         material_id=material.id,
         number=number,
         title=draft.title,
         body=draft.body,
         questions=list(draft.questions),
-        file_id=file.stored.id if file else None,
-        sha256=fingerprint(draft.title, draft.body, draft.questions, file.data if file else None),
-        risk=products.highest_rating(about),
+        file_id=upload.stored.id if upload else None,
+        sha256=_fingerprint(writing),
+        particulars=draft.told.stored(),
+        flags=[flag.stored() for flag in flags_of(draft, upload)],
+        risk=products.highest_rating(writing.about),
         state=State.DRAFT,
-        author_id=by.id,
-        created_at=now,
+        author_id=writing.by.id,
+        created_at=writing.now,
     )
     session.add(version)
     await session.flush()
-    source_text = file.text.paragraphs if file else []
+    source_text = upload.text.paragraphs if upload else []
     cut = passages.split(passages.of_body(draft.body, source_text))
     session.add_all(
         Passage(version_id=version.id, position=position, text=part.text, place=part.place)
         for position, part in enumerate(cut)
     )
     audit.record(
-        session, "content:version:draft", version.id, by=by.userid, now=now,
+        session, "content:version:draft", version.id, by=writing.by.userid, now=writing.now,
         number=number, sha256=version.sha256,
     )  # fmt: skip
     await session.flush()
     return version
 
 
-def fingerprint(title: str, body: str, questions: Sequence[str], data: bytes | None) -> str:
-    """SHA-256 over title, body, questions and file bytes, each told apart from the next."""
+def flags_of(draft: DraftMaterial, upload: Upload | None) -> list[flags.Flag]:
+    """What a second person must look at: in the file, in the text, and in what a file shows."""
+    more = [*draft.questions, *particulars.shown_words(draft.told)]
+    typed = flags.flags_of_words(draft.title, draft.body, more)
+    if upload is None:
+        return typed
+    shown = draft.kind in particulars.FILE_IS_SHOWN
+    wording = flags.flags_of_wording(upload.text) if shown else []
+    return flags.together(flags.flags_of(upload.text), typed, wording)
+
+
+def _fingerprint(writing: _Writing) -> str:
+    draft = writing.draft
+    data = writing.upload.data if writing.upload else None
+    return fingerprint(draft.title, draft.body, draft.questions, data, draft.told.stored())
+
+
+def fingerprint(
+    title: str,
+    body: str,
+    questions: Sequence[str],
+    data: bytes | None,
+    told: dict[str, Any] | None = None,
+) -> str:
+    """SHA-256 over title, body, questions, file bytes and particulars, each told apart.
+
+    A version older than particulars has none, and the hash it was approved with.
+    """
     file = hashlib.sha256(data).hexdigest() if data is not None else None
-    told = json.dumps([title, body, list(questions), file], ensure_ascii=False)
-    return hashlib.sha256(told.encode()).hexdigest()
+    parts: list[object] = [title, body, list(questions), file]
+    if told:
+        parts.append(told)
+    text = json.dumps(parts, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def fingerprint_of(session: AsyncSession, files: FileStore, version: Version) -> str:
-    """The hash computed again from what is stored now."""
+    """The hash computed again from what is stored now, kind and products as linked included."""
     data = await files.read(version.file_id) if version.file_id else None
-    return fingerprint(version.title, version.body, version.questions, data)
+    told = dict(version.particulars)
+    material = await session.get(Material, version.material_id)
+    if told and material is not None:
+        told |= await _as_linked(session, material)
+    return fingerprint(version.title, version.body, version.questions, data, told)
+
+
+async def _as_linked(session: AsyncSession, material: Material) -> dict[str, Any]:
+    """Kind and products with their strength, as the tables say now."""
+    rows = (
+        select(Product.code, MaterialProduct.strength)
+        .join(MaterialProduct, col(MaterialProduct.product_id) == Product.id)
+        .where(MaterialProduct.material_id == material.id)
+        .order_by(col(Product.code))
+    )
+    linked = [[code, strength] for code, strength in await session.execute(rows)]
+    return {"kind": material.kind.value, "products": sorted(linked)}
 
 
 async def passages_fit(session: AsyncSession, version: Version) -> bool:
@@ -294,9 +316,10 @@ async def draft_of(session: AsyncSession, material: Material, version: Version) 
     return DraftMaterial(
         kind=material.kind,
         title=version.title,
-        use=material.use,
+        use=particulars.use_of(material, version),
         body=version.body,
         questions=tuple(version.questions),
         product_codes=tuple(product.code for product in about),
         file_id=version.file_id,
+        told=particulars.of_version(material, version),
     )

@@ -76,6 +76,12 @@ class Kind(enum.StrEnum):
     PRODUCT_NOTE = "product_note"
     EDUCATION = "education"
     MARKET_NOTE = "market_note"
+    ARTICLE = "article"
+    IMAGE = "image"
+    VIDEO = "video"
+    FILE = "file"
+    LINK = "link"
+    MINI_PROGRAM = "mini_program"
 
     @property
     def label(self) -> str:
@@ -88,6 +94,12 @@ KIND_LABELS = {
     Kind.PRODUCT_NOTE: "产品说明",
     Kind.EDUCATION: "投资者教育",
     Kind.MARKET_NOTE: "市场解读",
+    Kind.ARTICLE: "图文",
+    Kind.IMAGE: "图片海报",
+    Kind.VIDEO: "视频",
+    Kind.FILE: "文件",
+    Kind.LINK: "链接",
+    Kind.MINI_PROGRAM: "小程序卡片",
 }
 
 
@@ -251,6 +263,11 @@ class StoredFile(SQLModel, table=True):
     sha256: str
     uploaded_by: UUID = Field(foreign_key="staff.id")
     uploaded_at: datetime = instant()
+    made_of: UUID | None = Field(
+        default=None,
+        foreign_key="stored_file.id",
+        description="the file as uploaded, of which this is a labelled copy",
+    )
 
 
 class Material(SQLModel, table=True):
@@ -266,12 +283,18 @@ class Material(SQLModel, table=True):
 
 
 class MaterialProduct(SQLModel, table=True):
-    """A material speaks of a product."""
+    """A material speaks of a product, and how much."""
 
     __tablename__ = "material_product"
+    __table_args__ = (CheckConstraint("strength BETWEEN 1 AND 3", name="strength"),)
 
     material_id: UUID = Field(foreign_key="material.id", primary_key=True)
     product_id: UUID = Field(foreign_key="product.id", primary_key=True, index=True)
+    strength: int = Field(
+        default=2,
+        sa_column_kwargs={"server_default": "2"},
+        description="3 it is about the product, 2 it explains it, 1 it mentions it",
+    )
 
 
 class Version(SQLModel, table=True):
@@ -291,6 +314,15 @@ class Version(SQLModel, table=True):
         CheckConstraint(
             "(suspended_at IS NULL) = (suspended_reason = '')", name="suspended_with_reason"
         ),
+        # Hidden or system-like text goes live only after a second person has looked at it.
+        CheckConstraint(
+            "state <> 'approved' OR flags = '[]'::jsonb OR flags_seen_by IS NOT NULL",
+            name="flags_are_seen",
+        ),
+        CheckConstraint(
+            "flags_seen_by IS DISTINCT FROM author_id OR flags_seen_by IS NULL",
+            name="flags_four_eyes",
+        ),
         # At most one live version of a material.
         Index("uq_version_live", "material_id", unique=True, postgresql_where="state = 'approved'"),
         Index("ix_version_state", "state"),
@@ -303,7 +335,19 @@ class Version(SQLModel, table=True):
     body: str
     questions: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     file_id: UUID | None = Field(default=None, foreign_key="stored_file.id")
-    sha256: str = Field(description="over title, body, questions and file bytes")
+    sha256: str = Field(description="over title, body, questions, file bytes and particulars")
+    particulars: dict[str, Any] = Field(
+        default_factory=dict,
+        sa_column=Column(JSONB, nullable=False, server_default="{}"),
+        description="what content/particulars.py says of it; empty on versions older than that",
+    )
+    flags: list[dict[str, Any]] = Field(
+        default_factory=list,
+        sa_column=Column(JSONB, nullable=False, server_default="[]"),
+        description="hidden or system-like text, as content/flags.py found it",
+    )
+    flags_seen_by: UUID | None = Field(default=None, foreign_key="staff.id")
+    flags_seen_at: datetime | None = instant(default=None)
     risk: int = Field(ge=0, le=5, description="highest rating of its products, 0 without any")
     state: State = word(State, default=State.DRAFT)
     author_id: UUID = Field(foreign_key="staff.id", index=True)
@@ -328,6 +372,20 @@ class Version(SQLModel, table=True):
         default=None, description="out of use until a reviewer resumes it; content/suspensions.py"
     )
     suspended_reason: str = ""
+
+
+class MaterialImport(SQLModel, table=True):
+    """An import of many materials at once: what was taken, and what was not and why."""
+
+    __tablename__ = "material_import"
+
+    id: UUID = key()
+    name: str = Field(description="of the file")
+    counts: dict[str, int] = Field(sa_column=Column(JSONB, nullable=False))
+    rejects: list[dict[str, str]] = Field(sa_column=Column(JSONB, nullable=False))
+    version_ids: list[UUID] = Field(sa_column=Column(ARRAY(Uuid), nullable=False))
+    imported_by: UUID = Field(foreign_key="staff.id")
+    imported_at: datetime = instant(index=True)
 
 
 class Passage(SQLModel, table=True):

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.models import Branch, Role
-from content import checks, comments, materials, products
+from content import checks, comments, flags, materials, products
 from content.files import FileMissing, FileStore
 from content.materials import FEWEST_QUESTIONS, MOST_QUESTIONS
 from content.models import Kind, Material, Product, SaleStatus, State, Version
@@ -48,6 +48,7 @@ class Reason(enum.StrEnum):
     PRODUCT_CLOSED = "关联产品已结束销售，不能提交或上线。"
     EDUCATION_SELLS = "投资者教育不得出现或关联具体产品，请驳回修改。"
     RATING_CHANGED = "关联产品的风险评级在提交后有变化，请驳回后由作者重新提交。"
+    FLAGS_UNSEEN = "内容含有隐藏文字或类似系统指令的文字，请先逐条查看并确认。"
     BLOCKED_WORDING = "存在不可上线的合规问题，请驳回修改后重新提交。"
     BYTES_CHANGED = "内容与提交时的指纹不一致，已停止审批，请联系系统管理员。"
     NO_CHANNEL = "请至少选择一个适用渠道。"
@@ -154,6 +155,8 @@ async def against_content(
 ) -> list[Reason]:
     """Checked again at approval: bytes, products and rules may have changed since submission."""
     reasons = against_products(material, about)
+    if flags.stands_against(version.flags, version.flags_seen_by):
+        reasons.append(Reason.FLAGS_UNSEEN)
     if not await unchanged(session, files, version):
         reasons.append(Reason.BYTES_CHANGED)
     if products.highest_rating(about) != version.risk:

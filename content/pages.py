@@ -1,9 +1,10 @@
-"""The pages of material, gathered for the application: the shelf, the writing desk, the review."""
+"""The pages of material, gathered: the shelf, the writing desk, imports, the review."""
 
 from aiohttp import web
 
 from content import (
     comment_pages,
+    import_pages,
     link_pages,
     material_pages,
     review_pages,
@@ -12,9 +13,10 @@ from content import (
     writing_pages,
 )
 
-# `/content/new` before `/content/{id}`.
+# `/content/new` and `/content/imports` before `/content/{id}`.
 routes: list[web.AbstractRouteDef] = [
     *writing_pages.routes,
+    *import_pages.routes,
     *material_pages.routes,
     *link_pages.routes,
     *review_queue_pages.routes,

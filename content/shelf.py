@@ -14,7 +14,15 @@ from sqlmodel import col, select
 from bank.models import Staff
 from content import products
 from content.library import for_branch, is_live
-from content.models import Kind, Material, MaterialProduct, Product, State, Version
+from content.models import (
+    Kind,
+    Material,
+    MaterialProduct,
+    Product,
+    State,
+    StoredFile,
+    Version,
+)
 
 ENDING_SOON = timedelta(days=30)
 PAGE_SIZE = 20
@@ -239,6 +247,14 @@ async def visible_versions(
             for_branch(reader.branch_id),
         )
     return list((await session.execute(rows.order_by(col(Version.number).desc()))).scalars())
+
+
+async def may_read_file(session: AsyncSession, stored: StoredFile, staff_id: UUID) -> bool:
+    """An author reads files of materials, and what is not used yet only as its uploader."""
+    if stored.uploaded_by == staff_id:
+        return True
+    used = select(Version.id).where(Version.file_id == stored.id).limit(1)
+    return (await session.execute(used)).scalar_one_or_none() is not None
 
 
 async def names_by_userid(session: AsyncSession, userids: Collection[str]) -> dict[str, str]:

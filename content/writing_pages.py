@@ -1,5 +1,6 @@
 """Writing material: the form, the file's text in it, the findings beside it, save and submit."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -8,11 +9,16 @@ from aiohttp.web_request import FileField
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.models import Role
-from content import checks, extract, materials, products, review
+from content import checks, drafts, extract, materials, particulars, products, review, shelf
 from content.files import FILES, receive
-from content.material_pages import ID, Options
+from content.flags import Flag, flags_of
+from content.house import House, house_of
+from content.material_pages import ID
 from content.materials import DraftMaterial
-from content.models import Kind, Material, StoredFile, Use, Version
+from content.models import Material, StoredFile, Version
+from content.phone import Phone, phone_of
+from content.writing_choices import Choices, choices
+from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import fragment, page, see_other
 from desk.signed import now_of, session_of, signed
@@ -40,9 +46,11 @@ class WritingPage:
     errors: dict[str, str]  # by field; "form" stands above all
     findings: list[checks.Finding]
     file: StoredFile | None  # kept from before
-    kinds: Options
-    uses: Options
-    products: Options
+    flags: list[Flag]  # what a reviewer will have to look at
+    phone: Phone
+    choices: Choices
+    questions: str  # one a line
+    strengths: dict[str, int]  # by product code
     fixed: bool  # a revision keeps kind and products
     material: Material | None
 
@@ -51,9 +59,9 @@ class WritingPage:
 class PreviewPart:
     """What follows the typing: the phone and the findings."""
 
-    title: str
-    paragraphs: list[str]
+    phone: Phone
     findings: list[checks.Finding]
+    flags: list[Flag]
     length: int
 
 
@@ -64,6 +72,8 @@ class FileTextPart:
     body: str
     file: StoredFile | None
     error: str
+    note: str  # what the author should know about the file
+    flags: list[Flag]
 
 
 @routes.get("/content/new")
@@ -81,7 +91,9 @@ async def save_new(request: web.Request) -> web.Response:
     session, who, now = session_of(request), signed(request), now_of(request)
     draft, errors = await _typed(request)
     if not errors:
-        saved = await materials.create(session, request.app[FILES], draft, who, now)
+        saved = await materials.create(
+            session, request.app[FILES], draft, who, now, house=_house(request)
+        )
         if isinstance(saved, Version):
             return await _saved(request, draft, saved)
         errors = saved.errors
@@ -111,7 +123,9 @@ async def save_revision(request: web.Request) -> web.Response:
     draft = replace(draft, kind=material.kind, product_codes=codes)
     if not errors:
         files = request.app[FILES]
-        saved = await materials.revise(session, files, material.id, draft, who, now)
+        saved = await materials.revise(
+            session, files, material.id, draft, who, now, house=_house(request)
+        )
         if isinstance(saved, Version):
             return await _saved(request, draft, saved, material)
         errors = saved.errors
@@ -125,6 +139,10 @@ async def _material(request: web.Request) -> Material:
     return material
 
 
+def _house(request: web.Request) -> House:
+    return house_of(request.app[SETTINGS])
+
+
 async def _typed(request: web.Request) -> tuple[DraftMaterial, dict[str, str]]:
     """What was typed; a file sent along fills an empty body and hangs on the draft."""
     form = await request.post()
@@ -132,14 +150,21 @@ async def _typed(request: web.Request) -> tuple[DraftMaterial, dict[str, str]]:
     upload = form.get("file")
     if not isinstance(upload, FileField) or not upload.filename:
         return draft, {}
-    received = await receive(
-        session_of(request), request.app[FILES], upload.filename, upload.file.read(),
-        by=signed(request).id, now=now_of(request),
-    )  # fmt: skip
+    received = await _received(request, upload)
     if isinstance(received, extract.Refused):
         return draft, {"file": received.reason}
     stored, text = received
     return replace(draft, file_id=stored.id, body=draft.body or text.text), {}
+
+
+async def _received(
+    request: web.Request, upload: FileField
+) -> tuple[StoredFile, extract.Extracted] | extract.Refused:
+    data = await asyncio.to_thread(upload.file.read)
+    return await receive(
+        session_of(request), request.app[FILES], upload.filename, data,
+        by=signed(request).id, now=now_of(request),
+    )  # fmt: skip
 
 
 async def _saved(
@@ -171,7 +196,6 @@ async def _form(
         draft = replace(draft, file_id=None)
         errors.setdefault("file", "文件的文字已填入正文：请重新选择文件，以便随素材存档。")
     file = await session.get(StoredFile, draft.file_id) if draft.file_id else None
-    shelf = await products.find(session)
     context = WritingPage(
         heading="修订素材" if material else "新建素材",
         action=request.path,
@@ -180,9 +204,11 @@ async def _form(
         errors=errors,
         findings=await _findings(session, draft),
         file=file,
-        kinds=[("", "请选择"), *((kind.value, kind.label) for kind in Kind)],
-        uses=[("", "请选择"), *((use.value, use.label) for use in Use)],
-        products=[(product.code, f"{product.name}（R{product.rating}）") for product in shelf],
+        flags=materials.flags_of(draft, None),
+        phone=phone_of(draft, file),
+        choices=await choices(session),
+        questions="\n".join(draft.questions),
+        strengths=dict(draft.told.products),
         fixed=material is not None,
         material=material,
     )
@@ -198,18 +224,24 @@ async def _findings(session: AsyncSession, draft: DraftMaterial) -> list[checks.
     if not draft.body:
         return []
     about = await products.by_codes(session, draft.product_codes)
-    return checks.for_people(checks.findings_of(draft.title, draft.body, about))
+    found = checks.findings_of(draft.title, draft.body, about)
+    for words in particulars.shown_words(draft.told):
+        found += checks.findings_of(words, "", ())
+    return checks.for_people(found)
 
 
 @routes.post("/content/preview")
 @allow(Role.EDITOR)
 async def preview(request: web.Request) -> web.Response:
     """Phone and findings of what is typed so far; nothing is saved."""
-    draft = materials.read_form(await request.post())
+    session, draft = session_of(request), materials.read_form(await request.post())
+    file = await session.get(StoredFile, draft.file_id) if draft.file_id else None
+    if file is not None and not await shelf.may_read_file(session, file, signed(request).id):
+        file = None
     context = PreviewPart(
-        title=draft.title,
-        paragraphs=[part for part in draft.body.split("\n\n") if part.strip()],
-        findings=await _findings(session_of(request), draft),
+        phone=phone_of(draft, file),
+        findings=await _findings(session, draft),
+        flags=materials.flags_of(draft, None),
         length=len(draft.body),
     )
     return fragment(request, "content/_preview.html", context)
@@ -219,14 +251,34 @@ async def preview(request: web.Request) -> web.Response:
 @allow(Role.EDITOR)
 async def take_file(request: web.Request) -> web.Response:
     """Keep a chosen file at once and put its text into the form."""
-    draft, errors = await _typed(request)
-    if errors:
-        return fragment(
-            request, "content/_text.html", FileTextPart(draft.body, None, errors["file"])
+    return fragment(request, "content/_text.html", await _taken(request))
+
+
+async def _taken(request: web.Request) -> FileTextPart:
+    form = await request.post()
+    draft, upload = materials.read_form(form), form.get("file")
+    if not isinstance(upload, FileField) or not upload.filename:
+        return FileTextPart(draft.body, None, "请选择文件。", "", [])
+    received = await _received(request, upload)
+    if isinstance(received, extract.Refused):
+        return FileTextPart(draft.body, None, received.reason, "", [])
+    stored, text = received
+    long = len(text.text) > drafts.LONGEST_BODY
+    body = draft.body or ("" if long else text.text)
+    return FileTextPart(body, stored, "", _note(text, long), flags_of(text))
+
+
+def _note(text: extract.Extracted, long: bool) -> str:
+    """What was read of the file, and what is left to the author."""
+    if text.picture is not None and not text.picture.read:
+        return (
+            "本机没有安装文字识别：请把图中的文字抄录到正文，便于合规检查和检索"
+            "（系统管理员可安装 siyu[ocr]）。"
         )
-    if draft.file_id is None:
-        part = FileTextPart(draft.body, None, "请选择文件。")
-        return fragment(request, "content/_text.html", part)
-    session = session_of(request)
-    stored = await session.get(StoredFile, draft.file_id)
-    return fragment(request, "content/_text.html", FileTextPart(draft.body, stored, ""))
+    if text.kind == "mp4":
+        return "视频内容无法自动读取：请在正文写明视频讲了什么，便于合规检查和检索。"
+    if long:
+        return "文件文字超过 2 万字，没有填入正文：请在正文写一份摘要，原文件随素材存档。"
+    if not text.paragraphs:
+        return "没有读到文字：请在正文写明内容，便于合规检查和检索。"
+    return "文字在下方正文中，请核对后再提交。"

@@ -139,10 +139,9 @@ async def _judged(
         return Refused(saying, why, cause, facts, _verdict(saying, saying.text))
     text = finished(saying, facts, policy)
     verdict = _verdict(saying, text)
-    why = dict.fromkeys(_words(saying, facts, text, policy, verdict))
-    why |= dict.fromkeys(_unlisted(facts, now))
-    if why:
-        return Refused(saying, tuple(why), Cause.WORDS, facts, verdict)
+    against_words = [*_words(saying, facts, text, policy, verdict), *_unlisted(facts, now)]
+    if why := tuple(dict.fromkeys(against_words)):
+        return Refused(saying, why, Cause.WORDS, facts, verdict)
     return Passed(saying, text, facts, verdict)
 
 

@@ -12,6 +12,7 @@ from bot.bench import (
     burst,
     callbacks,
     checker,
+    extraction,
     idle,
     install,
     suggestions,
@@ -137,6 +138,17 @@ def withdrawal_command(
     tables.show_withdrawals(console, found)
     if as_json:
         typer.echo(json.dumps(tables.plain(found), ensure_ascii=False, indent=2))
+
+
+@app.command(name="extraction")
+def extraction_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """Time and memory of reading uploaded files, by kind at 1, 10 and 100 pages."""
+    console, found = Console(quiet=as_json, width=WIDTH), extraction.measure()
+    tables.show_extraction(console, found)
+    if as_json:
+        typer.echo(json.dumps([tables.plain(each) for each in found], ensure_ascii=False, indent=2))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from bot.bench.audit import Auditing
 from bot.bench.burst import Burst
 from bot.bench.callbacks import GOAL, Callbacks
 from bot.bench.checker import Checker, Rate
+from bot.bench.extraction import MEGAPIXELS, Read
 from bot.bench.idle import Idle
 from bot.bench.install import Installed
 from bot.bench.machine import Machine
@@ -222,3 +223,16 @@ def plain(found: Any) -> dict[str, Any]:
     """The same as JSON can hold it: every field, and what is derived from them."""
     derived = [name for name, of in vars(type(found)).items() if isinstance(of, property)]
     return asdict(found) | {name: getattr(found, name) for name in derived}
+
+
+def show_extraction(console: Console, found: list[Read]) -> None:
+    """A line a file."""
+    table = Table(title="Reading an uploaded file in its child process", title_justify="left")
+    for name in ("kind", "size", "KiB", "seconds", "peak MiB", ""):
+        table.add_column(name, justify="left" if name in ("kind", "") else "right")
+    for each in found:
+        picture = each.kind in ("png", "jpg")
+        size = f"{MEGAPIXELS[each.pages]} Mpx" if picture else f"{each.pages} pages"
+        table.add_row(each.kind, size, f"{each.kilobytes:,.0f}", f"{each.seconds:.2f}",
+                      f"{each.peak_mib:,.0f}", "" if each.taken else "refused")  # fmt: skip
+    console.print(table)

@@ -7,6 +7,8 @@
    data-chart='{…}'                an ECharts option drawn in the house's colours
    data-preview-of="#textarea"     shows what is typed, a bubble a paragraph; data-preview-name for {客户称呼}
    data-check-all="name"           ticks every checkbox of that name in the same form or table
+   data-drop                       a box with a file field that takes dropped files
+   data-by-kind                    a form whose parts data-kinds="link image" and data-source="bought" follow its selects
    data-auto-submit                a form that is sent when one of its selects changes
    data-toast="text"               says it for two seconds; servers may send HX-Trigger: {"toast": "text"} */
 "use strict";
@@ -221,6 +223,35 @@
     if (box.matches("select")) box.closest("form[data-auto-submit]")?.requestSubmit();
   });
 
+  /* A form shows, and sends, only the fields of the kind chosen. */
+  const fit = (form) => {
+    const chosen = (name) => find(`[name="${name}"]`, form)?.value || "";
+    all("[data-kinds], [data-source]", form).forEach((part) => {
+      const [list, value] = part.dataset.kinds === undefined ? [part.dataset.source, chosen("source")] : [part.dataset.kinds, chosen("kind")];
+      part.hidden = !list.split(" ").includes(value);
+    });
+    all("input, select, textarea", form).forEach((field) => {
+      if (field.closest("[data-kinds], [data-source]")) field.disabled = Boolean(field.closest("[data-kinds][hidden], [data-source][hidden]"));
+    });
+  };
+  const follows = (form) => {
+    fit(form);
+    form.addEventListener("change", (event) => { if (["kind", "source"].includes(event.target.name)) fit(form); });
+  };
+
+  const takesDrops = (box) => {
+    const field = find("input[type='file']", box);
+    const over = (on) => (event) => { event.preventDefault(); box.classList.toggle("drop-over", on); };
+    box.addEventListener("dragover", over(true));
+    box.addEventListener("dragleave", over(false));
+    box.addEventListener("drop", (event) => {
+      over(false)(event);
+      if (!event.dataTransfer.files.length) return;
+      if (event.target !== field) field.files = event.dataTransfer.files;
+      field.dispatchEvent(new Event("change", { bubbles: true }));
+    });
+  };
+
   const preview = (shown) => {
     const source = find(shown.dataset.previewOf);
     if (!source) return;
@@ -298,6 +329,8 @@
     each("[data-tabs]", setUpTabs);
     each("[data-chart]", drawChart);
     each("[data-preview-of]", preview);
+    each("form[data-by-kind]", follows);
+    each("[data-drop]", takesDrops);
     each(".toast[data-toast]", (shown) => fade(shown, 2000));
     each("[data-open='']", (inside) => open(inside.closest("dialog")));
   };

@@ -1,10 +1,14 @@
 """Real files for tests, made here: Word documents, PDFs with Chinese text, and their evil twins."""
 
 import io
+import random
 import zipfile
 from collections.abc import Sequence
 
 import docx
+import pptx
+from openpyxl import Workbook
+from PIL import Image, ImageDraw
 from pypdf import PdfWriter
 
 FIRST = "赎回申请在工作日十五点前提交的，按当日受理；十五点以后提交的，顺延到下一个工作日受理。"
@@ -67,7 +71,9 @@ def a_docx_with_remote_template() -> bytes:
     return a_docx_with("word/_rels/settings.xml.rels", relation.encode())
 
 
-def a_pdf(pages: Sequence[Sequence[str]] = ((FIRST,), (SECOND,)), catalog: str = "") -> bytes:
+def a_pdf(
+    pages: Sequence[Sequence[str]] = ((FIRST,), (SECOND,)), catalog: str = "", content: str = ""
+) -> bytes:
     """A PDF of these lines a page, in a composite font whose codes are the characters."""
     to_unicode = (
         "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /T def "
@@ -89,7 +95,7 @@ def a_pdf(pages: Sequence[Sequence[str]] = ((FIRST,), (SECOND,)), catalog: str =
             "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] "
             f"/Resources << /Font << /F1 3 0 R >> >> /Contents {7 + 2 * number} 0 R >>"
         )
-        objects.append(_stream(_shown(lines)))
+        objects.append(_stream(content or _shown(lines)))
     return _assembled(objects)
 
 
@@ -103,10 +109,15 @@ def _stream(text: str) -> str:
 
 
 def _assembled(objects: Sequence[str]) -> bytes:
+    return assembled([text.encode("latin-1") for text in objects])
+
+
+def assembled(objects: Sequence[bytes]) -> bytes:
+    """A PDF of these objects, the first of them its catalog."""
     out, offsets = b"%PDF-1.7\n", []
     for number, text in enumerate(objects, 1):
         offsets.append(len(out))
-        out += f"{number} 0 obj\n{text}\nendobj\n".encode("latin-1")
+        out += f"{number} 0 obj\n".encode() + text + b"\nendobj\n"
     table = "".join(f"{offset:010d} 00000 n \n" for offset in offsets)
     size = len(objects) + 1
     trailer = (
@@ -148,3 +159,113 @@ def _written(writer: PdfWriter) -> bytes:
     writer.write(out)
     writer.close()
     return out.getvalue()
+
+
+def a_pptx(slides: Sequence[Sequence[str]] = ((FIRST,), (SECOND,))) -> bytes:
+    """A presentation with these lines a slide."""
+    shown = pptx.Presentation()
+    for lines in slides:
+        slide = shown.slides.add_slide(shown.slide_layouts[6])
+        for number, line in enumerate(lines):
+            box = slide.shapes.add_textbox(100_000, 100_000 + 900_000 * number, 8_000_000, 800_000)
+            box.text_frame.text = line
+    return _saved(shown)
+
+
+def a_xlsx(rows: Sequence[Sequence[object]] = (("项目", "说明"), ("赎回", FIRST))) -> bytes:
+    """A workbook with one sheet of these rows."""
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "说明"
+    for row in rows:
+        sheet.append(list(row))
+    return _saved(book)
+
+
+def _saved(document: object) -> bytes:
+    out = io.BytesIO()
+    document.save(out)  # type: ignore[attr-defined]
+    return out.getvalue()
+
+
+def a_picture(kind: str = "png", size: tuple[int, int] = (400, 300), **options: object) -> bytes:
+    """A picture with something drawn on it."""
+    drawn = Image.new("RGB", size, (236, 244, 252))
+    ImageDraw.Draw(drawn).ellipse((20, 20, 120, 120), fill=(0, 130, 239))
+    out = io.BytesIO()
+    drawn.save(out, {"png": "PNG", "jpg": "JPEG"}[kind], **options)
+    return out.getvalue()
+
+
+def a_film() -> bytes:
+    """The boxes of a film without any pictures."""
+    first = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isomiso2"
+    return first + b"\x00\x00\x00\x10moov" + bytes(8) + b"\x00\x00\x00\x10mdat" + bytes(8)
+
+
+def a_zip(files: dict[str, bytes]) -> bytes:
+    """A package of these files."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as package:
+        for name, data in files.items():
+            package.writestr(name, data)
+    return out.getvalue()
+
+
+def with_parts(source: bytes, parts: dict[str, bytes]) -> bytes:
+    """The package with these parts added or replaced."""
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(source)) as before,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as after,
+    ):
+        for entry in before.infolist():
+            if entry.filename not in parts:
+                after.writestr(entry.filename, before.read(entry))
+        for name, data in parts.items():
+            info = zipfile.ZipInfo("x")
+            info.filename, info.compress_type = name, zipfile.ZIP_DEFLATED
+            after.writestr(info, data)
+    return out.getvalue()
+
+
+def with_link(source: bytes) -> bytes:
+    """The package with a symbolic link out of it."""
+    out = io.BytesIO(source)
+    with zipfile.ZipFile(out, "a") as package:
+        link = zipfile.ZipInfo("link.xml")
+        link.create_system, link.external_attr = 3, 0o120777 << 16
+        package.writestr(link, b"/etc/passwd")
+    return out.getvalue()
+
+
+def with_double(source: bytes, name: str) -> bytes:
+    """The package with a second part of this name, which some readers take and others do not."""
+    held = with_parts(source, {"z" * len(name.encode()): b"<other/>"})
+    return held.replace(b"z" * len(name.encode()), name.encode())
+
+
+def locked(source: bytes) -> bytes:
+    """The package with the mark of a password on its first part."""
+    at = source.index(b"PK\x01\x02")
+    return source[: at + 8] + bytes([source[at + 8] | 1]) + source[at + 9 :]
+
+
+def laughs() -> bytes:
+    """Ten entities, each ten of the one before."""
+    told = "".join(f"<!ENTITY l{n} '{f'&l{n - 1};' * 10}'>" for n in range(1, 10))
+    return f"<!DOCTYPE l [<!ENTITY l0 'ha'>{told}]><l>&l9;</l>".encode()
+
+
+def noise(size: int) -> bytes:
+    """Bytes that do not compress, the same ones each time."""
+    return random.Random(7).randbytes(size)
+
+
+def a_pdf_drawn(lines: Sequence[tuple[str, str]]) -> bytes:
+    """A PDF of one page; before each line stand these drawing operators."""
+    told = "".join(
+        f"{before} <{line.encode('utf-16-be').hex()}> Tj 0 -20 Td " for before, line in lines
+    )
+    return a_pdf(((),), content=f"BT /F1 12 Tf 40 780 Td {told} ET")

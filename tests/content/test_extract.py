@@ -1,10 +1,12 @@
 """Text out of uploaded files, and the files that are refused."""
 
+import asyncio
+import sys
 from collections.abc import Callable
 
 import pytest
 
-from content.extract import LARGEST, Extracted, Paragraph, Refused, text_of
+from content.extract import LARGEST, READERS, Extracted, Paragraph, Refused, text_of
 from tests.content import papers
 
 
@@ -47,7 +49,7 @@ async def test_markdown_loses_its_marks_and_keeps_its_words() -> None:
     assert read.text == "赎回规则\n\n当日受理，见说明\n次日到账"
 
 
-SAYS_DOCX = "请上传 .txt、.md、.docx 或 .pdf"
+SAYS_DOCX = "不支持这种文件"
 EXE = b"MZ\x90\x00" + bytes(500)
 OLE = b"\xd0\xcf\x11\xe0" + bytes(500)
 docx_with = papers.a_docx_with
@@ -60,7 +62,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "renamed_exe_as_txt": (lambda: EXE, "a.txt", "不要改名"),
     "html_as_txt": (lambda: b"\n<HTML><script>alert(1)</script>", "a.txt", "不要改名"),
     "program": (lambda: EXE, "a.exe", SAYS_DOCX),
-    "picture_with_script": (lambda: b"<svg onload='x'/>", "a.svg", SAYS_DOCX),
+    "picture_with_script": (lambda: b"<svg onload='x'/>", "a.svg", "导出为 .png"),
     "old_word": (lambda: OLE, "a.doc", "另存为 .docx"),
     "encrypted_docx": (lambda: OLE, "a.docx", "取消密码"),
     "encrypted_pdf": (papers.an_encrypted_pdf, "a.pdf", "取消密码"),
@@ -91,3 +93,38 @@ async def test_refused_with_what_to_do(case: str) -> None:
     assert isinstance(refused, Refused), refused
     assert says in refused.reason
     assert refused.reason.endswith("。")
+
+
+REACHES_OUT = """
+import ctypes, socket, sys
+sys.path.insert(0, sys.argv[1])
+from content.readers.limits import leave_network, limit_self
+if not leave_network():
+    sys.exit(77)
+limit_self("txt")
+try:
+    socket.create_connection(("127.0.0.1", int(sys.argv[2])), 2)
+except PermissionError:
+    print("python refused")
+libc = ctypes.CDLL(None, use_errno=True)
+made = libc.socket(2, 1, 0)
+address = bytes([2, 0]) + int(sys.argv[2]).to_bytes(2, "big") + bytes([127, 0, 0, 1]) + bytes(8)
+print("connected" if libc.connect(made, address, 16) == 0 else "C refused")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps libraries in C away too")
+async def test_the_child_reaches_no_network_not_even_from_a_library_in_c() -> None:
+    seen: list[object] = []
+    server = await asyncio.start_server(lambda *told: seen.append(told), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    root = str(READERS.parents[2])
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-I", "-c", REACHES_OUT, root, str(port), stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await child.communicate()
+    server.close()
+    if child.returncode == 77:
+        pytest.skip("this kernel gives nobody a network of their own")
+    assert out.decode().split("\n")[:2] == ["python refused", "C refused"]
+    assert seen == []

@@ -28,6 +28,8 @@ TABLE: dict[str, set[Role]] = {
     "/service/accounts": {R.COMPLIANCE, R.AUDITOR, R.HQ},
     "/content": ALL - {R.ADMIN},
     "/content/new": {R.EDITOR},
+    "/content/imports": {R.EDITOR},
+    "/content/imports/template.csv": {R.EDITOR},
     "/review": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR},
     "/review/roads": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR, R.HQ},
     "/review/roads/edit?risk=low": {R.COMPLIANCE, R.HQ},

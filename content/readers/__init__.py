@@ -1,0 +1,1 @@
+"""What opens an uploaded file: a child process under limits, and nothing of ours beside it."""
