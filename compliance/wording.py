@@ -22,7 +22,7 @@ from compliance.verdict import PASSED, Finding, Level, Role, Verdict
 
 RULES: tuple[Rule, ...] = (*promises.RULES, *promotion.RULES, *conduct.RULES)
 # A sentence is judged to break a rule from here on; a phrase alone does not count below the other.
-VIOLATION, HARMLESS = 0.4, 0.2
+VIOLATION, HARMLESS = 0.45, 0.1
 CATEGORIES = tuple(dict.fromkeys([*(rule.category for rule in RULES), "missing_disclosure"]))
 _CONDUCT = frozenset(rule.category for rule in conduct.RULES)
 _CUSTOMER_SPEAKS = re.compile(
