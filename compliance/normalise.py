@@ -27,6 +27,7 @@ _SOFT_NOISE = frozenset(' \t/.—–、\n()[]<>{}"「」『』【】\u00b4:')
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Mn", "Me"})
 _LONGEST_GAP = 4
 _FEWEST_THREADED = 3
+_STREWN = 4  # characters from one such sign to the next, on the average
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Normalised:
 def normalise(text: str) -> Normalised:
     """Fold width, case, script, look-alikes, sound-alikes and inserted separators."""
     cells = [(folded, at, at + 1) for at, char in enumerate(text) for folded in _fold(char)]
-    cells = _spell_out(_close_gaps(_unthread(cells)))
+    cells = _spell_out(_close_gaps(_unthread(_without_strewn(cells))))
     return Normalised(
         "".join(char for char, _, _ in cells),
         [start for _, start, _ in cells],
@@ -86,6 +87,21 @@ def _fold(char: str) -> str:
 def _simplify(char: str) -> str:
     simple = TRADITIONAL.get(char, char)
     return LOOKALIKES.get(simple, simple)
+
+
+def _without_strewn(cells: list[_Cell]) -> list[_Cell]:
+    """Drop a sign strewn every few characters through a stretch: 保本🌟保息🌟稳赚🌟."""
+    places: dict[str, list[int]] = {}
+    for at, (char, _, _) in enumerate(cells):
+        if unicodedata.category(char) == "So":
+            places.setdefault(char, []).append(at)
+    strewn = {
+        at
+        for found in places.values()
+        if len(found) >= _FEWEST_THREADED and found[-1] - found[0] <= _STREWN * (len(found) - 1)
+        for at in found
+    }
+    return [cell for at, cell in enumerate(cells) if at not in strewn] if strewn else cells
 
 
 def _unthread(cells: list[_Cell]) -> list[_Cell]:

@@ -129,8 +129,8 @@ _TRADE_OFF = re.compile(
 _SOURCE = re.compile(
     r"(?:来源|出处)|统计(?:口径|区间|期)|口径|截至\d|据.{0,12}(?:数据|统计|年报|公告)|注明|审核"
 )
-_ANNOUNCED_REFUSAL = re.compile(
-    r"(?:不会|不能|不敢|不方便|没|从不|绝不|不)(?:再)?(?:跟您|和您|对您|跟客户|给您)?(?:说|讲|提|承诺|告诉您)(?:的是|过)?:[^。!?;\n]{0,12}$"
+_ANNOUNCEMENT = re.compile(
+    r"(?:我|咱|我们)?(?:绝|决|从来?|肯定)?(?:不会|不能|不敢|不方便|没|不)(?:再)?(?:跟您|和您|对您|跟客户|给您)?(?:说|讲|提|承诺|告诉您)(?:的是|过)?:"
 )
 
 
@@ -139,9 +139,9 @@ def excuse(text: str, start: int, end: int, category: str) -> Excuse | None:
 
     `ANNOUNCED` is no full excuse: 我绝不会说： followed by the promise itself still needs a person.
     """
-    place = _locate(text, start, end)
-    if _ANNOUNCED_REFUSAL.search(place.before):
+    if announced(text, start):
         return Excuse.ANNOUNCED
+    place = _locate(text, start, end)
     if winked(text, end):
         return None
     if _negated(place):
@@ -155,6 +155,16 @@ def excuse(text: str, start: int, end: int, category: str) -> Excuse | None:
     if category == "superlative" and _SOURCE.search(place.sentence):
         return Excuse.REALISED
     return None
+
+
+def announced(text: str, start: int) -> bool:
+    """Whether what begins here stands behind 我绝不会说：, which says it all the same."""
+    return bool(_ANNOUNCEMENT.search(text, _last_of(text, _SENTENCE_ENDS, start), start))
+
+
+def without_announcements(text: str) -> str:
+    """The text as it reads without 我绝不会说：, place by place."""
+    return _ANNOUNCEMENT.sub(lambda words: " " * len(words[0]), text)
 
 
 def winked(text: str, end: int) -> bool:

@@ -17,12 +17,19 @@ from compliance.normalise import Normalised, normalise
 from compliance.offers import lacks
 from compliance.phrases import Rule, compiled
 from compliance.reading import Stretch, likelihood, stretches
-from compliance.scope import Excuse, excuse, winked
+from compliance.scope import Excuse, announced, excuse, winked, without_announcements
 from compliance.verdict import PASSED, Finding, Level, Role, Verdict
 
 RULES: tuple[Rule, ...] = (*promises.RULES, *promotion.RULES, *conduct.RULES)
-# A sentence is judged to break a rule from here on; a phrase alone does not count below the other.
-VIOLATION, HARMLESS = 0.45, 0.1
+# From here on a sentence is judged to break a rule; where customers can lose most, sooner.
+VIOLATION, CRITICAL_VIOLATION = 0.52, 0.4
+# A few characters say too little to be judged by a doubt.
+FEW_CHARACTERS, CLEAR_VIOLATION = 6, 0.75
+CRITICAL = frozenset(
+    {"guarantee_principal", "guarantee_return", "misconduct", "privacy_leak", "suitability_evasion"}
+)
+# Below this a phrase alone does not count.
+HARMLESS = 0.15
 CATEGORIES = tuple(dict.fromkeys([*(rule.category for rule in RULES), "missing_disclosure"]))
 _CONDUCT = frozenset(rule.category for rule in conduct.RULES)
 _CUSTOMER_SPEAKS = re.compile(
@@ -40,7 +47,7 @@ def check(text: str, role: Role) -> Verdict:
     if not text.strip():
         return PASSED
     plain = normalise(text)
-    read = stretches(plain.text)
+    read = stretches(_as_meant(plain.text, role))
     judged = [*_phrases(plain, role, read), *_lacking(plain, role), *_learnt(plain, role, read)]
     findings = sorted({finding for _, finding in judged}, key=lambda one: (one.start, one.end))
     level = max((level for level, _ in judged), key=lambda one: one.severity, default=Level.PASS)
@@ -49,7 +56,7 @@ def check(text: str, role: Role) -> Verdict:
 
 def _phrases(plain: Normalised, role: Role, read: Sequence[Stretch]) -> Iterator[_Judged]:
     heard_as = Role.RM if role is Role.CUSTOMER else role
-    quoted = _customers_words(plain.text)
+    quoted = _quoted(plain.text, role)
     for rule in RULES:
         if heard_as.value not in rule.roles:
             continue
@@ -71,18 +78,24 @@ def _learnt(plain: Normalised, role: Role, read: Sequence[Stretch]) -> Iterator[
     """What the classifier finds by itself in words of ours; customers' words are never judged."""
     if role is Role.CUSTOMER:
         return
-    quoted = _customers_words(plain.text)
+    quoted = _quoted(plain.text, role)
     for stretch in read:
-        if stretch.judgement.probability < VIOLATION:
-            continue
         start, end = stretch.span
-        if any(start in words for words in quoted):
+        if not _violates(stretch) or any(start in words for words in quoted):
             continue
         category = stretch.judgement.category
         first, last = plain.span(start, end)
         advice, rule = ADVICE[category], f"{category}.learnt"
         finding = Finding(category, first, last, advice.reason, rule, advice.suggestion)
-        yield _level(category, role), finding
+        announced_only = announced(plain.text, start)
+        yield Level.WARN if announced_only else _level(category, role), finding
+
+
+def _violates(stretch: Stretch) -> bool:
+    if stretch.end - stretch.start < FEW_CHARACTERS:
+        return stretch.judgement.probability >= CLEAR_VIOLATION
+    critical = stretch.judgement.category in CRITICAL
+    return stretch.judgement.probability >= (CRITICAL_VIOLATION if critical else VIOLATION)
 
 
 def _hits(rule: Rule, text: str) -> Iterator[tuple[int, int]]:
@@ -102,7 +115,7 @@ def _patterns(rule: Rule) -> tuple[re.Pattern[str], ...]:
 
 def _lacking(plain: Normalised, role: Role) -> Iterator[_Judged]:
     """What a message to customers leaves out; colleagues and customers need no reminders."""
-    if role in {Role.CUSTOMER, Role.INTERNAL} or _customers_words(plain.text):
+    if role in {Role.CUSTOMER, Role.INTERNAL} or _quoted(plain.text, role):
         return
     for lack in lacks(plain.text):
         start, end = plain.span(lack.start, lack.end)
@@ -111,8 +124,18 @@ def _lacking(plain: Normalised, role: Role) -> Iterator[_Judged]:
         yield (Level.WARN if lack.doubtful else Level.BLOCK), finding
 
 
-def _customers_words(text: str) -> list[range]:
-    """The stretches marked 客户： up to the answer or the end of the line."""
+def _as_meant(text: str, role: Role) -> str:
+    """The text without 我绝不会说：, and in a material, all of which we say, without 客户：."""
+    meant = without_announcements(text)
+    if role is not Role.MATERIAL:
+        return meant
+    return _CUSTOMER_SPEAKS.sub(lambda mark: " " * len(mark[0]), meant)
+
+
+def _quoted(text: str, role: Role) -> list[range]:
+    """The stretches marked 客户： up to the answer or the end of the line; none in a material."""
+    if role is Role.MATERIAL:
+        return []
     stretches = []
     for match in _CUSTOMER_SPEAKS.finditer(text):
         answer = _STAFF_ANSWERS.search(text, match.end())

@@ -12,11 +12,6 @@ from content import benchmarks
 from content.models import Product
 from content.product_cards import Incomplete, card_of
 
-# A text that opens like a customer's line would be judged as the customer's words, to which no
-# rule applies; whatever a material opens with, all of it is ours.
-OURS = "素材："
-
-
 CATEGORY_LABELS = {
     "guarantee_principal": "承诺保本",
     "guarantee_return": "承诺收益",
@@ -126,16 +121,16 @@ def _card(product: Product) -> list[Finding]:
 
 
 def _wording(text: str, field: str) -> list[Finding]:
-    verdict = checked(OURS + text, Role.MATERIAL)
-    return [_finding(found, field, verdict.level, len(OURS)) for found in verdict.findings]
+    verdict = checked(text, Role.MATERIAL)
+    return [_finding(found, field, verdict.level) for found in verdict.findings]
 
 
-def _finding(found: RuleFinding, field: str, level: Level, before: int = 0) -> Finding:
+def _finding(found: RuleFinding, field: str, level: Level) -> Finding:
     return Finding(
         level=level.value,
         category=found.category,
-        start=max(0, found.start - before),
-        end=max(0, found.end - before),
+        start=found.start,
+        end=found.end,
         reason=found.reason,
         rule=found.rule,
         field=field,

@@ -14,10 +14,8 @@ from compliance.guard import checked
 from compliance.lookalikes import TRADITIONAL
 from compliance.training.sentences import HELD_OUT, Sentence, read_sentences
 from compliance.verdict import Role
+from compliance.wording import CRITICAL
 
-CRITICAL = frozenset(
-    {"guarantee_principal", "guarantee_return", "misconduct", "privacy_leak", "suitability_evasion"}
-)
 LENGTH, TIMES = 300, 400
 Z = 1.959964  # of 95 %
 _WIDE = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}

@@ -187,7 +187,10 @@ class _Desk:
         )
         self.rows.add(material)
         self.rows.add(
-            *(fact(MaterialProduct, material_id=material.id, product_id=p.id) for p in about)
+            *(
+                fact(MaterialProduct, material_id=material.id, product_id=p.id, strength=3)
+                for p in about
+            )
         )
         self._note("content:material:create", material.id, author.userid, created)
         bodies = [raw["body"].strip()] * len(paths)

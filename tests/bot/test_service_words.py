@@ -6,6 +6,7 @@ import pytest
 
 from bot.service import words
 from compliance.guard import checked
+from compliance.imprint import with_ai_mark
 from compliance.verdict import Role
 
 
@@ -14,7 +15,7 @@ from compliance.verdict import Role
     [
         words.HANDOVER,
         words.introduction("云州银行"),
-        words.labelled("资金一般在下一个工作日到账。", ("赎回多久到账",)),
+        with_ai_mark("资金一般在下一个工作日到账。", confirmed=False),
     ],
 )
 def test_what_the_assistant_says_passes_the_check_for_machines(text: str) -> None:

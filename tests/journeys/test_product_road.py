@@ -51,6 +51,7 @@ async def a_live_note(town: Town, session: AsyncSession, sold: Product) -> tuple
         author=await a_staff(session, Role.EDITOR, name="周编"),
         approver=await a_staff(session, Role.APPROVER, name="钱审"),
         compliance=await a_staff(session, Role.COMPLIANCE, name="孙合规"),
+        head_office=await a_staff(session, Role.COMPLIANCE, name="吴总行"),
     )
     version = await office.live(
         kind="product_note",

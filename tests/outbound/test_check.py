@@ -177,7 +177,7 @@ async def test_the_last_day_of_a_certificate_counts(world: World) -> None:
 
 async def test_a_link_in_an_edit_must_be_ours_or_approved(world: World) -> None:
     bad = await world.refused(f"{world.version.body}详情见 https://evil.example.com/x")
-    assert "evil.example.com" in bad.reasons[0]
+    assert any("evil.example.com" in reason for reason in bad.reasons)
     assert isinstance(
         await world.says(f"{world.version.body}详情见 https://www.yzbank.cn/help"), Cleared
     )

@@ -287,7 +287,7 @@ async def test_refused_because_a_slot_stayed_empty(the_bank: Bank):
 
 
 async def test_refused_because_the_text_is_too_long_for_the_platform(the_bank: Bank):
-    await the_bank.enrolled_with(await the_bank.material(body="您" * 1400))
+    await the_bank.enrolled_with(await the_bank.material(body="明早九点开门。" * 200))
     assert await refusal(the_bank) == [reasons.TOO_LONG.format(limit=4000)]
 
 

@@ -14,6 +14,8 @@ from scheduler.models import SendTask, TaskState, Touch, TouchState
 from scheduler.touches import DEAD_MATERIAL
 from tests.builders import a_staff
 from tests.scheduler.worlds import Bank
+from wecom.answer import Answer
+from wecom.to_customers import MASS_SEND
 
 ROUNDS = 12
 
@@ -23,19 +25,15 @@ class Watched:
 
     def __init__(self, wecom: Any, before: Any) -> None:
         self._wecom, self._before = wecom, before
-        self.mass_sends = self
-        self.called = 0
+        self.calls = self
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._wecom, name)
 
-    async def create(self, task: Any) -> Any:
-        self.called += 1
-        await self._before()
-        return await self._wecom.mass_sends.create(task)
-
-    async def cancel(self, msgid: str) -> Any:
-        return await self._wecom.mass_sends.cancel(msgid)
+    async def post(self, path: str, fields: dict[str, Any], *, once: bool = False) -> Answer:
+        if path == MASS_SEND:
+            await self._before(fields)
+        return await self._wecom.calls.post(path, fields, once=once)
 
 
 async def test_withdrawn_between_the_gates_and_the_call_nothing_is_called(the_bank: Bank) -> None:
@@ -68,7 +66,7 @@ async def test_a_withdrawal_during_the_call_waits_for_its_end(the_bank: Bank) ->
         await the_bank.withdraw(version)
         order.append("withdrawn")
 
-    async def during() -> None:
+    async def during(_: dict[str, Any]) -> None:
         withdrawing.append(asyncio.create_task(withdraw()))
         await asyncio.sleep(0.2)
         order.append("called")
@@ -88,12 +86,10 @@ async def test_no_call_is_made_after_a_withdrawal_committed(the_bank: Bank) -> N
         versions[rm.userid] = version.id
     states: list[State] = []
 
-    class Looking(Watched):
-        async def create(self, task: Any) -> Any:
-            async with the_bank.sessions() as session:
-                stored = select(Version.state).where(Version.id == versions[task.sender])
-                states.append((await session.execute(stored)).scalar_one())
-            return await self._wecom.mass_sends.create(task)
+    async def look(task: dict[str, Any]) -> None:
+        async with the_bank.sessions() as session:
+            stored = select(Version.state).where(Version.id == versions[task["sender"]])
+            states.append((await session.execute(stored)).scalar_one())
 
     async def withdraw_later(version_id: UUID) -> None:
         await asyncio.sleep(rng.random() * 0.4)
@@ -104,7 +100,7 @@ async def test_no_call_is_made_after_a_withdrawal_committed(the_bank: Bank) -> N
             )
             assert isinstance(done, review.Withdrawn)
 
-    looking = Looking(the_bank.wecom, None)
+    looking = Watched(the_bank.wecom, look)
     await asyncio.gather(
         the_bank.send(wecom=looking), *(withdraw_later(id_) for id_ in versions.values())
     )
