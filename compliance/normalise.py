@@ -144,7 +144,7 @@ def _gap_breaks_a_word(cells: list[_Cell], start: int, end: int) -> bool:
     if end - start > _LONGEST_GAP or start == 0 or end == len(cells):
         return False
     left, right = cells[start - 1][0], cells[end][0]
-    if not (_is_han(left) and _is_han(right)):
+    if not (is_han(left) and is_han(right)):
         return False
     if _is_lone(cells, start - 1) and _is_lone(cells, end):
         return True
@@ -171,8 +171,8 @@ def _crosses_protected(before: str, after: str) -> bool:
 
 def _is_lone(cells: list[_Cell], at: int) -> bool:
     """Whether a Chinese character has no Chinese neighbour on either side."""
-    before = at > 0 and _is_han(cells[at - 1][0])
-    after = at + 1 < len(cells) and _is_han(cells[at + 1][0])
+    before = at > 0 and is_han(cells[at - 1][0])
+    after = at + 1 < len(cells) and is_han(cells[at + 1][0])
     return not before and not after
 
 
@@ -183,7 +183,8 @@ def _is_noise(char: str) -> bool:
     return unicodedata.category(char) in {"So", "Sk"}
 
 
-def _is_han(char: str) -> bool:
+def is_han(char: str) -> bool:
+    """Whether it is a Chinese character."""
     return "\u4e00" <= char <= "\u9fff" or "\u3400" <= char <= "\u4dbf"
 
 

@@ -8,9 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from compliance.classifier import Judgement, builtin
+from compliance.normalise import is_han
 
 _SENTENCE_ENDS = "。!?;\n"
 _SHORTEST = 3
+# A file name or an address says nothing the classifier has learnt to read.
+_FEWEST_HAN = 2
 # Longer than this a message is no longer one thought.
 _ONE_THOUGHT = 80
 
@@ -39,7 +42,11 @@ def stretches(text: str) -> list[Stretch]:
     if len(bounds) > 1 and len(text) <= _ONE_THOUGHT:
         bounds.append((0, len(text)))
     judge = builtin().judge
-    return [Stretch(start, end, judge(text[start:end])) for start, end in bounds]
+    return [
+        Stretch(start, end, judge(text[start:end]))
+        for start, end in bounds
+        if sum(is_han(char) for char in text[start:end]) >= _FEWEST_HAN
+    ]
 
 
 def likelihood(read: Sequence[Stretch], place: int) -> float:

@@ -24,7 +24,7 @@ RULES: tuple[Rule, ...] = (*promises.RULES, *promotion.RULES, *conduct.RULES)
 # From here on a sentence is judged to break a rule; where customers can lose most, sooner.
 VIOLATION, CRITICAL_VIOLATION = 0.52, 0.4
 # A few characters say too little to be judged by a doubt.
-FEW_CHARACTERS, CLEAR_VIOLATION = 6, 0.75
+FEW_CHARACTERS, CLEAR_VIOLATION = 6, 0.9
 CRITICAL = frozenset(
     {"guarantee_principal", "guarantee_return", "misconduct", "privacy_leak", "suitability_evasion"}
 )

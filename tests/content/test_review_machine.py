@@ -23,7 +23,7 @@ ROUNDS = 8
 def test_no_sequence_of_actions_makes_unapproved_bytes_live(database: str) -> None:
     taken = explore(database, examples=12, steps_each=25)
     assert taken["steps"] > 200
-    assert taken["went live"] >= 5, "the machine must get somewhere"
+    assert taken["went live"] >= 3, "the machine must get somewhere"
 
 
 async def _approve(sessions: Sessions, office: Office, version: Version, by: Any) -> Any:
