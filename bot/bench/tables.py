@@ -130,7 +130,7 @@ def show_checker(console: Console, found: Checker) -> None:
             _rate(group.caught),
             str(group.stopped.of),
             _rate(group.stopped),
-            _rate(group.precision),
+            _rate(group.precision) if group.caught.of else "–",
         )
     console.print(table)
     console.print(f"violations that carry their own category: {_rate(found.named)}")
