@@ -28,7 +28,7 @@ BROKEN = (
 MOST_ROWS = 50_000
 MOST_UNPACKED = 200 << 20
 # A cell that starts like this would be run as a formula by the program that opens the file.
-FORMULA_STARTS = ("=", "@", "+", "-", "\t", "\r")
+FORMULA_STARTS = ("=", "@", "+", "-", "\t", "\r", "\n", "＝", "＠", "＋", "－", "|", "%")
 
 
 @dataclass
@@ -135,14 +135,21 @@ def cell_text(value: object) -> str:
 def rejected_csv(rows: Sequence[dict[str, str]]) -> bytes:
     """The rejected rows with their reasons, for Excel; they can be mended and uploaded again."""
     names = list(dict.fromkeys(name for row in rows for name in row))
+    return csv_of(names, ([row.get(name, "") for name in names] for row in rows))
+
+
+def csv_of(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+    """A sheet that Excel opens with its Chinese intact; whatever would be a formula is text."""
     sink = io.StringIO(newline="")
     writer = csv.writer(sink)
-    writer.writerow(names)
-    writer.writerows([harmless(row.get(name, "")) for name in names] for row in rows)
+    writer.writerow(headings)
+    writer.writerows([harmless(cell) for cell in row] for row in rows)
     return sink.getvalue().encode("utf-8-sig")
 
 
 def harmless(cell: str) -> str:
     """An amount stays a number; anything else that looks like a formula becomes text."""
     number = cell.lstrip("+-").replace(",", "").replace(".", "", 1)
-    return f"'{cell}" if cell.startswith(FORMULA_STARTS) and not number.isdigit() else cell
+    if cell.lstrip(" \u3000").startswith(FORMULA_STARTS) and not number.isdigit():
+        return f"'{cell}"
+    return cell

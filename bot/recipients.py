@@ -5,9 +5,7 @@ sent, touches and welcomes delivered), replies that quote the version beside ano
 messages of 微信客服.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,7 +30,7 @@ from sqlmodel import col
 from attribution.models import Touchpoint
 from bank import audit
 from bank.models import Branch, Staff
-from bank.sheets import FORMULA_STARTS
+from bank.sheets import csv_of
 from bot.models import ServiceMessage, ServiceSession, ServiceSpeaker
 from content.material_pages import ID, SEES_RECIPIENTS
 from content.models import Material, Version
@@ -231,14 +229,5 @@ def _told(customer: Any, staff: Any, way: Any, at: Any) -> Select[Any]:
 
 def as_csv(found: Iterable[Recipient]) -> bytes:
     """For Excel; nothing in it is run as a formula."""
-    sink = io.StringIO(newline="")
-    writer = csv.writer(sink)
-    writer.writerow(HEADINGS)
-    for one in found:
-        words = (one.customer, one.bank_no, one.branch, one.rm, one.way_label)
-        writer.writerow([*_harmless(words), when(one.at)])
-    return sink.getvalue().encode("utf-8-sig")
-
-
-def _harmless(words: Sequence[str]) -> list[str]:
-    return [f"'{word}" if word.startswith(FORMULA_STARTS) else word for word in words]
+    rows = ((r.customer, r.bank_no, r.branch, r.rm, r.way_label, when(r.at)) for r in found)
+    return csv_of(HEADINGS, rows)

@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank import audit
-from bank.database import ring
 from content import checks as findings_of_rules
-from content import comments, objections, products, roads, steps
+from content import comments, library, objections, products, roads, steps
 from content.files import FileStore
-from content.models import LibraryChange, State, Version
+from content.models import State, Version
 from content.objections import Reason as Reason
 from content.objections import a_year_after as a_year_after
 from content.objections import unchanged as unchanged
@@ -30,8 +28,6 @@ from content.review_models import ReviewStep, ReviewVerdict
 from content.steps import REVIEWERS as REVIEWERS
 from content.steps import Way
 from wecom.channels import Channel
-
-BELL = "library"
 
 
 @dataclass(frozen=True)
@@ -201,7 +197,7 @@ async def approve(
     )  # fmt: skip
     if steps.is_drawn(version.id):
         await steps.draw(session, version, way, now)
-    await _tell(session, version, live=True, now=now)
+    await library.tell(session, version.id, live=True, now=now)
     return Approved(version, live)
 
 
@@ -375,13 +371,4 @@ async def _end(
     if by_version is not None:
         detail["by_number"] = by_version.number
     _move(session, version, state, verb, by, now, **detail)
-    await _tell(session, version, live=False, now=now)
-
-
-async def _tell(session: AsyncSession, version: Version, *, live: bool, now: datetime) -> None:
-    """One more line for the projections, and the bell that wakes them when this commits."""
-    # Numbers are given before commit; one writer at a time keeps a cursor from skipping any.
-    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext("library_change"))))
-    session.add(LibraryChange(version_id=version.id, live=live, at=now))
-    await session.flush()
-    await ring(session, BELL)
+    await library.tell(session, version.id, live=False, now=now)

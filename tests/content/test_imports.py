@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from bank.sheets import csv_of, harmless
 from content import imports
 from content.extract import Refused
 from content.house import House
 from content.models import Kind, Material, MaterialImport, Passage, StoredFile, Version
-from desk.downloads import csv_of, harmless
 from tests.builders import MONDAY, a_product
 from tests.content import papers
 from tests.content.worlds import Office

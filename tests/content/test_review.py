@@ -71,13 +71,13 @@ async def test_the_bell_rings_when_the_approval_commits_and_not_before(
 ) -> None:
     version = await office.submit(await office.write())
     await session.commit()
-    async with listening(database, review.BELL) as connection:
+    async with listening(database, library.BELL) as connection:
         await office.approve(version)
         await connection.execute("SELECT 1")
         assert [note async for note in connection.notifies(timeout=0)] == []
         await session.commit()
         heard = [n.channel async for n in connection.notifies(timeout=5, stop_after=1)]
-    assert heard == [review.BELL]
+    assert heard == [library.BELL]
 
 
 async def test_a_withdrawn_version_vanishes_from_only_live(
