@@ -23,8 +23,8 @@ from compliance.verdict import PASSED, Finding, Level, Role, Verdict
 RULES: tuple[Rule, ...] = (*promises.RULES, *promotion.RULES, *conduct.RULES)
 # From here on a sentence is judged to break a rule; where customers can lose most, sooner.
 VIOLATION, CRITICAL_VIOLATION = 0.52, 0.4
-# A few characters say too little to be judged by a doubt.
-FEW_CHARACTERS, CLEAR_VIOLATION = 6, 0.9
+# A few characters say too little to be judged by a doubt, a part of a sentence even less.
+FEW_CHARACTERS, CLEAR_VIOLATION, PART_VIOLATION = 6, 0.9, 0.95
 CRITICAL = frozenset(
     {"guarantee_principal", "guarantee_return", "misconduct", "privacy_leak", "suitability_evasion"}
 )
@@ -92,6 +92,8 @@ def _learnt(plain: Normalised, role: Role, read: Sequence[Stretch]) -> Iterator[
 
 
 def _violates(stretch: Stretch) -> bool:
+    if stretch.is_part:
+        return stretch.judgement.probability >= PART_VIOLATION
     if stretch.end - stretch.start < FEW_CHARACTERS:
         return stretch.judgement.probability >= CLEAR_VIOLATION
     critical = stretch.judgement.category in CRITICAL
