@@ -10,9 +10,9 @@ from bot.chaos.ground import Ground
 from bot.chaos.scenarios import SCENARIOS
 from bot.chaos.tables import again
 
-# A twentieth of the full counts, but for what takes longest: thirty kills of F-01, fifty stories of
+# A twentieth of the full counts, but for what takes longest: twenty kills of F-01, fifty stories of
 # F-05 beside the two hundred of tests/bot/test_effects.py. Nobody asks for a number of days.
-SHARES = dict.fromkeys(SCENARIOS, 0.05) | {"F-01": 0.03, "F-05": 0.005, "days": 0.02}
+SHARES = dict.fromkeys(SCENARIOS, 0.05) | {"F-01": 0.02, "F-05": 0.005, "days": 0.02}
 
 
 @pytest.fixture
