@@ -60,8 +60,18 @@ class LibraryDocument:
     channels: tuple[str, ...]
     branch_ids: tuple[UUID, ...] | None
     risk: int
-    product_codes: tuple[str, ...]
-    product_names: tuple[str, ...]
+    sha256: str
+    products: tuple[Product, ...]
+
+    @property
+    def product_codes(self) -> tuple[str, ...]:
+        """The codes of the products it speaks of."""
+        return tuple(product.code for product in self.products)
+
+    @property
+    def product_names(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(product.name for product in self.products)
 
 
 async def only_live(
@@ -252,6 +262,6 @@ def _document(
         channels=tuple(version.channels),
         branch_ids=None if version.branch_ids is None else tuple(version.branch_ids),
         risk=max(version.risk, products.highest_rating(about)),
-        product_codes=tuple(product.code for product in about),
-        product_names=tuple(product.name for product in about),
+        sha256=version.sha256,
+        products=tuple(about),
     )

@@ -28,7 +28,12 @@ class CustomerFacts:
     risk_ceiling: int
     age: int | None
     held_products: frozenset[str]
-    consents_to_marketing: bool
+    consent: Consent | None  # to marketing
+
+    @property
+    def consents_to_marketing(self) -> bool:
+        """Whether marketing may reach them."""
+        return self.consent is not None
 
 
 def visible(who: Signed) -> ColumnElement[bool]:
@@ -79,7 +84,7 @@ async def facts_of(session: AsyncSession, customer: Customer, now: datetime) -> 
         risk_ceiling=customer_ceiling(customer.risk_level, customer.risk_assessed_at, now),
         age=age_on(customer, now),
         held_products=frozenset((await session.execute(held)).scalars()),
-        consents_to_marketing=await consent_of(session, customer.id, now) is not None,
+        consent=await consent_of(session, customer.id, now),
     )
 
 

@@ -29,7 +29,7 @@ from content import library
 from content.models import Version
 from outbound import reasons as say
 from outbound import records
-from outbound.facts import FIXED, Facts, Policy, Saying, gather
+from outbound.facts import FIXED, Facts, Policy, Saying, gather, usable
 from outbound.models import Door, OutboundMessage, OutboundState
 from wecom.attachments import CUSTOMER_TEXT
 
@@ -88,8 +88,13 @@ async def check_and_record(
     `source_id` names what they belong to, such as a suggestion: one text of it may be let through
     at a time. The words may go out only after the commit.
     """
-    answer = await check(session, saying, policy, now)
-    return await record(session, answer, source_id, now)
+    try:
+        async with session.begin_nested():
+            answer = await _judged(session, saying, policy, now)
+            return await _recorded(session, answer, source_id, now)
+    except Exception as error:
+        log.error("outbound_not_checked", door=saying.door.value, error=type(error).__name__)
+        return await record(session, _unable(saying, error), source_id, now)
 
 
 async def check(
@@ -110,16 +115,23 @@ async def record(
     """Write down what was judged; words that cannot be written down do not go out."""
     try:
         async with session.begin_nested():
-            if isinstance(answer, Refused):
-                await records.keep_refused(session, _row(answer, source_id, now), now)
-                return answer
-            row = await records.clear(session, _row(answer, source_id, now), now)
+            return await _recorded(session, answer, source_id, now)
     except Exception as error:
         log.error("outbound_not_recorded", error=type(error).__name__)
         return answer if isinstance(answer, Refused) else _unable(answer.saying, error)
-    if row is None:
+
+
+async def _recorded(
+    session: AsyncSession, answer: Passed | Refused, source_id: object, now: datetime
+) -> Cleared | Refused:
+    row = _row(answer, source_id, now)
+    if isinstance(answer, Refused):
+        await records.keep_refused(session, row, now)
+        return answer
+    kept = await records.clear(session, row, now)
+    if kept is None:
         return Refused(answer.saying, (say.SAID_ALREADY,), Cause.WORDS, answer.facts)
-    return Cleared(row.id, row.text)
+    return Cleared(kept.id, kept.text)
 
 
 def _unable(saying: Saying, error: Exception) -> Refused:
@@ -133,7 +145,7 @@ async def _judged(
     against = _staff(saying, facts, now)
     against = against or await _material(session, saying, facts, now)
     against = against or _consent(saying, facts)
-    against = against or await _suitability(session, saying, facts, now)
+    against = against or _suitability(facts, now)
     if against:
         cause, why = against
         return Refused(saying, why, cause, facts, _verdict(saying, saying.text))
@@ -166,7 +178,7 @@ async def _material(session: AsyncSession, saying: Saying, facts: Facts, now: da
     """Every version used must be live, here and now; only standing sentences need none."""
     if not saying.version_ids:
         return None if saying.writer == FIXED else (Cause.MATERIAL, (say.NO_SOURCE,))
-    if await _usable(session, saying, facts, ANY_RISK, now):
+    if facts.suits or await usable(session, saying, facts.customer, ANY_RISK, now):
         return None
     alive = select(col(Version.id)).where(
         col(Version.id).in_(saying.version_ids), *library.is_live(now)
@@ -175,29 +187,13 @@ async def _material(session: AsyncSession, saying: Saying, facts: Facts, now: da
     return Cause.MATERIAL, (say.NOT_FOR_HERE if found == saying.version_ids else say.DEAD,)
 
 
-async def _usable(
-    session: AsyncSession, saying: Saying, facts: Facts, ceiling: int, now: datetime
-) -> bool:
-    live = await library.only_live(
-        session,
-        saying.version_ids,
-        now=now,
-        channel=saying.channel,
-        branch_id=facts.branch_id if saying.customer_id else saying.branch_id,
-        risk_ceiling=ceiling,
-    )
-    return live == saying.version_ids
-
-
 def _consent(saying: Saying, facts: Facts) -> Against:
     if not saying.marketing or facts.consent is not None:
         return None
     return Cause.CONSENT, (NoContact.NO_CONSENT.label,)
 
 
-async def _suitability(
-    session: AsyncSession, saying: Saying, facts: Facts, now: datetime
-) -> Against:
+def _suitability(facts: Facts, now: datetime) -> Against:
     """Words about products must suit the customer as of now; education suits everybody."""
     who, level = facts.customer, facts.product_level
     if level:
@@ -210,10 +206,7 @@ async def _suitability(
         )
         if not isinstance(answer, Allowed):
             return Cause.SUITABILITY, tuple(reason.label for reason in answer.reasons)
-    ceiling = who.risk_ceiling if who else 0
-    if await _usable(session, saying, facts, ceiling, now):
-        return None
-    return Cause.SUITABILITY, (say.ABOVE_CEILING,)
+    return None if facts.suits else (Cause.SUITABILITY, (say.ABOVE_CEILING,))
 
 
 def finished(saying: Saying, facts: Facts, policy: Policy) -> str:

@@ -1,6 +1,5 @@
 """What is said to whom, and all that is known about it at that moment."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +13,7 @@ from bank.calendar import local_day
 from bank.models import Staff
 from bank.settings import Settings
 from content import library, products
-from content.models import Kind, Product, Version
+from content.models import Kind, Product
 from customers import book
 from customers.models import Consent, Customer
 from outbound import reasons
@@ -92,16 +91,20 @@ class Facts:
 
     staff: Staff | None = None
     customer: book.CustomerFacts | None = None
-    consent: Consent | None = None
     documents: tuple[library.LibraryDocument, ...] = ()
-    sha256: dict[UUID, str] = field(default_factory=dict)
-    about: tuple[Product, ...] = ()  # products of the material
     named: tuple[Product, ...] = ()  # products whose name or code stands in the words
+    suits: bool = False  # every version may be used now, here, at the customer's level
 
     @property
-    def branch_id(self) -> UUID | None:
-        """Whose branch's material may be used."""
-        return self.customer.branch_id if self.customer else None
+    def consent(self) -> Consent | None:
+        """The consent to marketing in force."""
+        return self.customer.consent if self.customer else None
+
+    @property
+    def about(self) -> list[Product]:
+        """The products of the material."""
+        found = {one.id: one for document in self.documents for one in document.products}
+        return list(found.values())
 
     @property
     def product_level(self) -> int:
@@ -144,7 +147,7 @@ class Facts:
                 "code": document.material_code,
                 "title": document.title,
                 "number": document.number,
-                "sha256": self.sha256.get(document.version_id, ""),
+                "sha256": document.sha256,
             }
             for document in self.documents
         ]
@@ -155,24 +158,34 @@ async def gather(session: AsyncSession, saying: Saying, now: datetime) -> Facts:
     customer = await session.get(Customer, saying.customer_id) if saying.customer_id else None
     if saying.customer_id and customer is None:
         raise LookupError("the customer is gone")
-    documents = await library.documents(session, saying.version_ids)
-    material_ids = [document.material_id for document in documents]
-    of_materials = await products.of_materials(session, material_ids)
-    about = {product.id: product for found in of_materials.values() for product in found}
+    who = await book.facts_of(session, customer, now) if customer else None
+    ceiling = who.risk_ceiling if who else 0
     return Facts(
         staff=await session.get(Staff, saying.staff_id) if saying.staff_id else None,
-        customer=await book.facts_of(session, customer, now) if customer else None,
-        consent=await book.consent_of(session, customer.id, now) if customer else None,
-        documents=tuple(documents),
-        sha256=await _hashes(session, [document.version_id for document in documents]),
-        about=tuple(about.values()),
+        customer=who,
+        documents=tuple(await library.documents(session, saying.version_ids)),
         named=tuple(await named_in(session, saying.text)),
+        suits=await usable(session, saying, who, ceiling, now),
     )
 
 
-async def _hashes(session: AsyncSession, version_ids: Sequence[UUID]) -> dict[UUID, str]:
-    query = select(col(Version.id), col(Version.sha256)).where(col(Version.id).in_(version_ids))
-    return {row.id: row.sha256 for row in await session.execute(query)}
+async def usable(
+    session: AsyncSession,
+    saying: Saying,
+    who: book.CustomerFacts | None,
+    ceiling: int,
+    now: datetime,
+) -> bool:
+    """Whether every version may be used now, at this door and branch, up to this risk level."""
+    live = await library.only_live(
+        session,
+        saying.version_ids,
+        now=now,
+        channel=saying.channel,
+        branch_id=who.branch_id if who else saying.branch_id,
+        risk_ceiling=ceiling,
+    )
+    return live == saying.version_ids
 
 
 async def named_in(session: AsyncSession, text: str) -> list[Product]:
