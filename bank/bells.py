@@ -71,7 +71,9 @@ class Bells:
 async def rung(ear: asyncio.Queue[str], patience: float) -> bool:
     """Wait for a bell, at most `patience` seconds; several rings at once count as one."""
     try:
-        await asyncio.wait_for(ear.get(), patience)
+        # `wait_for` of Python 3.11 forgets a cancellation that comes together with a ring.
+        async with asyncio.timeout(patience):
+            await ear.get()
     except TimeoutError:
         return False
     while not ear.empty():

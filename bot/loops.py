@@ -62,7 +62,7 @@ async def running_loops(settings: Settings, parts: Parts, role: Role) -> AsyncIt
     try:
         yield
     finally:
-        clockwork.stop()
+        await clockwork.stop()
         for task in tasks:
             task.cancel()
         for task in tasks:
@@ -147,7 +147,8 @@ async def compare(parts: Parts, asked: repair.Kind | None) -> None:
 async def _asked_for(ear: asyncio.Queue[str]) -> repair.Kind | None:
     """What somebody wants compared now; None when it is only time to look."""
     try:
-        heard = await asyncio.wait_for(ear.get(), repair.PATIENCE_SECONDS)
+        async with asyncio.timeout(repair.PATIENCE_SECONDS):
+            heard = await ear.get()
     except TimeoutError:
         return None
     return repair.Kind(heard) if heard in list(repair.Kind) else None

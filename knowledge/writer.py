@@ -113,7 +113,8 @@ class OpenAIWriter:
         """The model's sentences, each tied to one of the passages, or the quoted passage."""
         try:
             asked = _asked(question, sources)
-            answer = await asyncio.wait_for(self._ask(asked), self._patience)
+            async with asyncio.timeout(self._patience):
+                answer = await self._ask(asked)
             prompt = hashlib.sha256(f"{INSTRUCTIONS}\n{asked}".encode()).hexdigest()
             return Draft(_cited(answer, sources), self.name, prompt)
         except Exception as error:

@@ -4,9 +4,11 @@ Every process runs the ticks; a lock of the database lets one of them at a time 
 others skip. Sending and reconciling share theirs: what is being called is never looked up.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -117,6 +119,7 @@ class Clockwork:
         self._wecom = wecom
         self._now = now
         self._scheduler = AsyncIOScheduler(timezone=settings.timezone)
+        self._under_way: set[asyncio.Task[Any]] = set()
 
     def start(self) -> None:
         """Start ticking on the running loop; each tick at once, then at its interval.
@@ -136,14 +139,25 @@ class Clockwork:
             )
         self._scheduler.start()
 
-    def stop(self) -> None:
-        """Stop ticking; without a start before it nothing happens."""
+    async def stop(self) -> None:
+        """Stop ticking, and return when the ticks under way have let go of the database.
+
+        Without a start before it nothing happens.
+        """
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+        for tick in (cut_short := list(self._under_way)):
+            tick.cancel()
+        await asyncio.gather(*cut_short, return_exceptions=True)
 
     async def _safely(self, job: Job) -> None:
         """A failed tick is logged and comes again; the tables hold the work."""
+        tick = asyncio.current_task()
+        assert tick is not None
+        self._under_way.add(tick)
         try:
             await run(job, self._sessions, self._wecom, self._settings, self._now())
         except Exception:
             log.exception("tick_failed", tick=job.tick.__name__)
+        finally:
+            self._under_way.discard(tick)

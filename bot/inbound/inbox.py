@@ -236,7 +236,8 @@ class Inbox:
             self._direct, self._away_since = connection, None
             self._tried.set()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._looked_for.wait(), ADOPT_SECONDS)
+                async with asyncio.timeout(ADOPT_SECONDS):
+                    await self._looked_for.wait()
                 self._looked_for.clear()
                 await self._after_trouble(connection)
 

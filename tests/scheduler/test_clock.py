@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from sqlalchemy import text
+
 from bank import audit
 from bank.audit_heads import open_heads
 from bank.audit_keeping import Keeper
@@ -11,6 +13,9 @@ from scheduler.models import TouchState
 from tests.scheduler.worlds import Bank
 
 SEND, COLLECT, RECONCILE, EXPIRE, ENROL, ANCHOR = clock.JOBS
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'touch'::regclass"
+OTHERS = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+    AND pid <> pg_backend_pid() AND (state LIKE '%transaction%' OR wait_event_type = 'Lock')"""
 
 
 async def run(bank: Bank, job: clock.Job) -> bool:
@@ -62,6 +67,17 @@ async def test_the_audit_book_gets_its_head_once_a_day(the_bank: Bank):
 
 async def test_it_starts_and_stops(the_bank: Bank):
     works = clock.Clockwork(the_bank.settings, the_bank.sessions, the_bank.wecom, the_bank.clock)
-    works.stop()
+    await works.stop()
     works.start()
-    works.stop()
+    await works.stop()
+
+
+async def test_a_tick_that_is_cut_short_lets_go_of_the_database(the_bank: Bank):
+    works = clock.Clockwork(the_bank.settings, the_bank.sessions, the_bank.wecom, the_bank.clock)
+    async with the_bank.sessions.begin() as session:
+        await session.execute(text("LOCK TABLE touch IN ACCESS EXCLUSIVE MODE"))
+        works.start()
+        while not (await session.execute(text(WAITING))).scalar_one():
+            pass
+        await works.stop()
+        assert (await session.execute(text(OTHERS))).scalar_one() == 0
