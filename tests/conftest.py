@@ -22,6 +22,7 @@ from bank.embedded import EmbeddedPostgres
 from bank.models import Staff
 from bank.settings import Settings
 from bot.app import Parts, make_app, open_parts
+from bot.bench.processes import postgres_in
 from desk.signed import COOKIES, open_session
 from migrations import migrate
 from tests.builders import MONDAY
@@ -52,6 +53,15 @@ def logs_of_its_own() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     logging.root.handlers[:] = handlers
+
+
+@pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A home of its own for a PostgreSQL, whose server is gone when the test is over."""
+    path = tmp_path_factory.mktemp("home")
+    yield path
+    for process in postgres_in(path / "postgres"):
+        process.kill()
 
 
 @pytest.fixture

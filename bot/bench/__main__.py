@@ -48,12 +48,14 @@ MEASURED: dict[str, tuple[Callable[[], Any], Callable[[Console, Any], None]]] = 
     "demo": (idle.measure, tables.show_idle),
 }
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
 
 @app.callback(invoke_without_command=True)
 def bench(
     context: typer.Context,
     only: Annotated[str, typer.Option(help="Of callbacks,checker,suggestions,demo.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure everything but the installation."""
     quiet()
@@ -82,73 +84,78 @@ def _machine() -> Machine:
         return machine(postgresql_version(settings.database_url))
 
 
+def _console(as_json: bool) -> Console:
+    """Where tables go, with what the figures are measured on."""
+    console = Console(quiet=as_json, width=WIDTH)
+    tables.show_machine(console, _machine())
+    return console
+
+
+def _tell(found: Any, as_json: bool) -> None:
+    if as_json:
+        told = (
+            [tables.plain(each) for each in found]
+            if isinstance(found, list)
+            else tables.plain(found)
+        )
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+
+
 @app.command(name="install")
-def install_command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-) -> None:
+def install_command(as_json: AsJson = False) -> None:
     """Clone, set up and start a fresh copy; takes minutes and the package registry."""
     console, found = Console(quiet=as_json, width=WIDTH), install.measure()
     tables.show_installed(console, found)
-    if as_json:
-        typer.echo(json.dumps(tables.plain(found), ensure_ascii=False, indent=2))
+    _tell(found, as_json)
 
 
 @app.command(name="burst")
 def burst_command(
     per_second: Annotated[int, typer.Option(help="Callbacks a second.")] = 500,
     seconds: Annotated[float, typer.Option(help="How long.")] = 60.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ten times the ordinary rate with everything else running, until all of it is handled."""
-    console, plan = Console(quiet=as_json, width=WIDTH), burst.Plan(per_second, seconds)
-    tables.show_machine(console, _machine())
+    console, plan = _console(as_json), burst.Plan(per_second, seconds)
     with a_bank() as settings:
         found = burst.measure(settings, plan)
     tables.show_burst(console, found)
-    if as_json:
-        typer.echo(json.dumps(tables.plain(found), ensure_ascii=False, indent=2))
+    _tell(found, as_json)
 
 
 @app.command(name="audit")
 def audit_command(
     lines: Annotated[int, typer.Option(help="Lines in the book that is checked.")] = 100_000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """What the chain of the audit book costs its writers, and whether damage is always found."""
-    console, plan = Console(quiet=as_json, width=WIDTH), audit.Plan(lines=lines)
-    tables.show_machine(console, _machine())
+    console, plan = _console(as_json), audit.Plan(lines=lines)
     with a_bank() as settings:
         found = audit.measure(settings, plan)
     tables.show_audit(console, found)
-    if as_json:
-        typer.echo(json.dumps(tables.plain(found), ensure_ascii=False, indent=2))
+    _tell(found, as_json)
 
 
 @app.command(name="withdrawal")
 def withdrawal_command(
     count: Annotated[int, typer.Option(help="How many are withdrawn.")] = 200,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Withdraw at random under load; how soon search, sidebar, links and touches know."""
-    console = Console(quiet=as_json, width=WIDTH)
+    console = _console(as_json)
     plan = withdrawal.Plan(withdrawals=count, materials=count + 150)
-    tables.show_machine(console, _machine())
     with a_bank() as settings:
         found = withdrawal.measure(settings, plan)
     tables.show_withdrawals(console, found)
-    if as_json:
-        typer.echo(json.dumps(tables.plain(found), ensure_ascii=False, indent=2))
+    _tell(found, as_json)
 
 
 @app.command(name="extraction")
-def extraction_command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-) -> None:
+def extraction_command(as_json: AsJson = False) -> None:
     """Time and memory of reading uploaded files, by kind at 1, 10 and 100 pages."""
     console, found = Console(quiet=as_json, width=WIDTH), extraction.measure()
     tables.show_extraction(console, found)
-    if as_json:
-        typer.echo(json.dumps([tables.plain(each) for each in found], ensure_ascii=False, indent=2))
+    _tell(found, as_json)
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import psutil
 import psycopg
 import pytest
 
 from bank.embedded import EmbeddedPostgres, NotDurable, check_durable, wait_until_ready
+from bot.bench.processes import postgres_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,25 +29,6 @@ with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("INSERT INTO note VALUES (%s)", (n,))
         print(n, flush=True)
 """
-
-
-@pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A home of its own, whose server is gone when the test is over."""
-    path = tmp_path_factory.mktemp("home")
-    yield path
-    for process in servers_of(path):
-        process.kill()
-
-
-def servers_of(home: Path) -> list[psutil.Process]:
-    """The PostgreSQL processes that serve this home."""
-    data = str(home / "postgres")
-    return [
-        process
-        for process in psutil.process_iter(["name", "cmdline"])
-        if process.info["name"] == "postgres" and data in " ".join(process.info["cmdline"] or [])
-    ]
 
 
 @contextmanager
@@ -89,9 +70,9 @@ def test_a_second_start_finds_what_the_first_one_stored(home: Path) -> None:
 def test_it_does_not_stay_behind_when_the_last_one_leaves(home: Path) -> None:
     server = EmbeddedPostgres(home)
     server.start()
-    assert servers_of(home)
+    assert postgres_in(home / "postgres")
     server.stop()
-    assert not servers_of(home)
+    assert not postgres_in(home / "postgres")
 
 
 def test_two_processes_share_it_and_the_first_to_leave_does_not_stop_it(home: Path) -> None:
@@ -108,14 +89,14 @@ def test_kill_9_of_our_process_loses_nothing_acknowledged(home: Path) -> None:
     with a_writer(home) as writer:
         last = acknowledged(writer, 50)
     assert stored(home)[:last] == list(range(1, last + 1))
-    assert not servers_of(home)
+    assert not postgres_in(home / "postgres")
 
 
 @pytest.mark.parametrize("round_", range(3))
 def test_kill_9_of_the_server_loses_nothing_acknowledged(home: Path, round_: int) -> None:
     with a_writer(home) as writer:
         last = acknowledged(writer, 60 + 37 * round_)
-        for process in servers_of(home):
+        for process in postgres_in(home / "postgres"):
             with suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
     assert stored(home)[:last] == list(range(1, last + 1))

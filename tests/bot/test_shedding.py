@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
@@ -18,6 +18,7 @@ from bank.database import open_engine, open_sessions
 from bank.embedded import EmbeddedPostgres
 from bank.models import Role
 from bank.settings import Settings
+from bot.bench.processes import postgres_in
 from bot.inbound.keys import current_keys
 from bot.inbound.shedding import LOAD, PAGES_AT_ONCE, SAY, SAY_UNDONE, Load
 from bot.models import InboundEvent
@@ -139,24 +140,6 @@ async def drained(door: Door) -> None:
 # -------------------------------------------------------------------- a database that goes (F-11)
 
 
-@pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The home of a PostgreSQL that may be killed."""
-    path = tmp_path_factory.mktemp("home")
-    yield path
-    for process in servers_of(path):
-        process.kill()
-
-
-def servers_of(home: Path) -> list[psutil.Process]:
-    data = str(home / "postgres")
-    return [
-        process
-        for process in psutil.process_iter(["name", "cmdline"])
-        if process.info["name"] == "postgres" and data in " ".join(process.info["cmdline"] or [])
-    ]
-
-
 def postmaster(home: Path) -> psutil.Process:
     return psutil.Process(int((home / "postgres" / "postmaster.pid").read_text().split()[0]))
 
@@ -222,7 +205,7 @@ async def more_than(answered: list[str], count: int) -> None:
 
 async def gone(home: Path) -> None:
     async with asyncio.timeout(90):
-        while any(p.status() != psutil.STATUS_ZOMBIE for p in servers_of(home)):  # noqa: ASYNC110
+        while any(p.status() != psutil.STATUS_ZOMBIE for p in postgres_in(home / "postgres")):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
