@@ -120,7 +120,7 @@ async def test_no_call_is_made_after_a_withdrawal_committed(the_bank: Bank) -> N
 
 async def test_what_is_queued_ends_in_the_withdrawals_own_transaction(the_bank: Bank) -> None:
     version = await the_bank.material()
-    rm, customer, sop = await the_bank.enrolled_with(version, days=(0, 3))
+    rm, _, _ = await the_bank.enrolled_with(version, days=(0, 3))
     other = await the_bank.material(title="另一份")
     await the_bank.enrolled_with(other)
     await the_bank.send()
