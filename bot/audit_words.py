@@ -36,6 +36,7 @@ ACTIONS = {
     "content:version:suspend": "暂停使用素材",
     "content:version:resume": "恢复使用素材",
     "content:product:create": "新建产品",
+    "content:product:holders": "导出产品持有客户",
     "content:product:propose": "提交产品变更",
     "content:product:confirm": "确认产品变更",
     "content:product:reject": "驳回产品变更",

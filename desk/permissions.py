@@ -104,6 +104,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             _entry("企业微信接口", "/system/wecom", "link", Role.ADMIN, Role.AUDITOR),
             _entry("对账与补偿", "/system/repairs", "refresh", Role.ADMIN, Role.AUDITOR),
             _entry("员工与角色", "/system/staff", "key", Role.ADMIN, Role.AUDITOR),
+            _entry("导出申请", "/system/exports", "download", *SEES_CUSTOMERS),
             _entry("操作日志", "/system/audit", "book", Role.COMPLIANCE, Role.AUDITOR),
             _entry("发出记录", "/system/outbound", "send", Role.COMPLIANCE, Role.AUDITOR),
             _entry("组件", "/system/components", "grid", Role.ADMIN),

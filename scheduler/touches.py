@@ -382,7 +382,7 @@ async def cancel_for_dead_material(session: AsyncSession, now: datetime) -> list
 async def _stopped(session: AsyncSession, dead: Collection[UUID]) -> list[UUID]:
     """Enrolments still going on although their last touches ended with these steps' material."""
     other = aliased(Touch)
-    left = select(other.id).where(
+    left = select(col(other.id)).where(
         col(other.enrolment_id) == col(Touch.enrolment_id), col(other.state).in_(UNSETTLED)
     )
     query = (

@@ -16,7 +16,7 @@ from bank.models import Role
 from bot.bench.people import CARE, approved
 from bot.chaos.found import Found, share_of
 from bot.chaos.ground import Clock, Ground
-from bot.chaos.refusals import befriend
+from bot.chaos.refusals import CREATE, befriend
 from bot.chaos.town import Town, a_town
 from content import review
 from content.models import State, Version
@@ -35,7 +35,6 @@ from scheduler.models import (
 )
 from wecom.answer import Answer
 from wecom.client import WeComClient
-from wecom.to_customers import MASS_SEND
 
 MATERIALS, CUSTOMERS, SENDERS = 500, 20, 3
 LEAST = 12
@@ -60,7 +59,7 @@ class Looking:
 
     async def post(self, path: str, fields: dict[str, Any], *, once: bool = False) -> Answer:
         """The call, after a look into the database in a transaction of its own."""
-        found = NUMBER.search(str(fields)) if path == MASS_SEND else None
+        found = NUMBER.search(str(fields)) if path == CREATE else None
         if found:
             version_id = self._versions[int(found[1])]
             async with self._town.sessions() as session:

@@ -75,7 +75,7 @@ async def about_touch(session: AsyncSession, files: FileStore, touch_id: UUID) -
     made = Gathered("touch", touch_id, await session.get_one(Customer, touch.customer_id))
     await _person(session, made)
     await _touched(session, made, [touch])
-    said = (col(OutboundMessage.source) == "touch", OutboundMessage.source_id == str(touch_id))
+    said = (col(OutboundMessage.source) == "touch", col(OutboundMessage.source_id) == str(touch_id))
     await _said(session, made, and_(*said))
     seen = (col(Touchpoint.source) == "touch") & (col(Touchpoint.source_id) == str(touch_id))
     made.chapters["touchpoints"] = _dumped(await _all(session, Touchpoint, seen))
