@@ -33,6 +33,7 @@ from bank.sealing import Seal, open_seal
 from bank.settings import Settings
 from bot import (
     audit_pages,
+    certificate_pages,
     export_pages,
     health,
     holder_export,
@@ -300,6 +301,7 @@ PAGES = (
     export_pages,
     inbound_pages,
     system,
+    certificate_pages,
     audit_pages,
     repair_pages,
     platform_pages,
