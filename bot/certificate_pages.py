@@ -32,6 +32,7 @@ TONES = {
     Standing.ENDED: "red",
     Standing.MISSING: "red",
 }
+TO_DO = (Standing.MISSING, Standing.ENDED, Standing.ENDING)
 LIST = "/system/certificates"
 WAITING = "waiting"
 PAGE = 50
@@ -104,7 +105,7 @@ def _figures(everyone: list[Holder]) -> list[tuple[str, int, str]]:
     counts = Counter(one.standing for one in everyone)
     waiting = sum(one.waiting is not None for one in everyone)
     return [
-        *((s.label, counts[s], s.value) for s in reversed(Standing)),
+        *((s.label, counts[s], s.value) for s in TO_DO),
         ("修改待确认", waiting, WAITING),
     ]
 
@@ -198,14 +199,17 @@ def _day(typed: str) -> date | None:
         return None
 
 
-@routes.post(f"{LIST}/{{id:{ID}}}/changes/{{change_id:{ID}}}/{{verdict:agree|refuse}}")
+@routes.post(f"{LIST}/{{id:{ID}}}/changes/{{change_id:{ID}}}/{{verdict}}")
 @allow(*CONFIRMS)
 async def decide(request: web.Request) -> web.Response:
     """The second person agrees, or says why not."""
     session, who, now = session_of(request), signed(request), now_of(request)
     change_id = UUID(request.match_info["change_id"])
     note = str((await request.post()).get("note", ""))
-    if request.match_info["verdict"] == "agree":
+    verdict = request.match_info["verdict"]
+    if verdict not in ("agree", "refuse"):
+        raise web.HTTPNotFound
+    if verdict == "agree":
         wrong = await certificates.agree(session, change_id, by=who, now=now)
     else:
         wrong = await certificates.refuse(session, change_id, note, by=who, now=now)

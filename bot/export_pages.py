@@ -102,13 +102,15 @@ async def file(request: web.Request) -> web.Response:
     return made
 
 
-@routes.post(f"/system/exports/{{id:{ID}}}/{{verdict:agree|refuse}}")
+@routes.post(f"/system/exports/{{id:{ID}}}/{{verdict}}")
 @allow(*exports.DECIDERS)
 async def decide(request: web.Request) -> web.Response:
     """Another person than the one who asked agrees or refuses."""
     session, who, now = session_of(request), signed(request).userid, now_of(request)
-    agreed = request.match_info["verdict"] == "agree"
-    id_ = UUID(request.match_info["id"])
+    verdict, id_ = request.match_info["verdict"], UUID(request.match_info["id"])
+    if verdict not in ("agree", "refuse"):
+        raise web.HTTPNotFound
+    agreed = verdict == "agree"
     wrong = await exports.decide(session, id_, agreed, by=who, now=now)
     done = wrong or ("已同意，申请人可在 7 天内下载" if agreed else "已拒绝")
     return see_other(f"/system/exports?done={quote(done)}")

@@ -1,6 +1,7 @@
 """`python -m bot.bench`: figures of this machine; `install`, `burst` and `audit` apart."""
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -132,6 +133,8 @@ def withdrawal_command(
     """Withdraw at random under load; how soon search, sidebar, links and touches know."""
     console = Console(quiet=as_json, width=WIDTH)
     plan = withdrawal.Plan(withdrawals=count, materials=count + 150)
+    # Nobody answers at this bank's WeCom, and its loops say so again and again.
+    quiet(logging.CRITICAL)
     tables.show_machine(console, _machine())
     with a_bank() as settings:
         found = withdrawal.measure(settings, plan)
