@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Identity, Index, LargeBinary, Text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Identity, Index, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
@@ -58,8 +58,45 @@ class Staff(SQLModel, table=True):
     roles: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     branch_id: UUID | None = Field(default=None, foreign_key="branch.id", index=True)
     title: str = ""
-    certified_until: date | None = None
+    certified_until: date | None = Field(
+        default=None, description="none: only investor education; `bank/certificates.py` writes it"
+    )
     enabled: bool = True
+
+
+class CertificateChange(SQLModel, table=True):
+    """Another end of an RM's certificate 从业资格 asked for; it counts once a second person agrees.
+
+    Who proposed it, who agreed and whose certificate it is are three people.
+    """
+
+    __tablename__ = "certificate_change"
+    __table_args__ = (
+        CheckConstraint("decided_by <> proposed_by", name="four_eyes"),
+        CheckConstraint("staff_id NOT IN (proposed_by, decided_by)", name="not_their_own"),
+        CheckConstraint(
+            "(agreed IS NULL) = (decided_by IS NULL) AND (agreed IS NULL) = (decided_at IS NULL)",
+            name="decision_is_whole",
+        ),
+        Index(
+            "uq_certificate_change_open",
+            "staff_id",
+            unique=True,
+            postgresql_where="agreed IS NULL",
+        ),
+    )
+
+    id: UUID = key()
+    staff_id: UUID = Field(foreign_key="staff.id", index=True)
+    before: date | None = None
+    until: date | None = Field(default=None, description="none: the certificate is taken away")
+    reason: str
+    proposed_by: UUID = Field(foreign_key="staff.id")
+    proposed_at: datetime = instant()
+    agreed: bool | None = None
+    decided_by: UUID | None = Field(default=None, foreign_key="staff.id")
+    decided_at: datetime | None = instant(default=None)
+    note: str = Field(default="", description="why it was refused")
 
 
 class AuditEntry(SQLModel, table=True):

@@ -31,7 +31,18 @@ from bank.bells import BELLS, Bells
 from bank.database import Sessions, open_engine, open_sessions, utc_now
 from bank.sealing import Seal, open_seal
 from bank.settings import Settings
-from bot import audit_pages, health, platform_pages, recipients, robot, system, workbench
+from bot import (
+    audit_pages,
+    certificate_pages,
+    export_pages,
+    health,
+    holder_export,
+    platform_pages,
+    recipients,
+    robot,
+    system,
+    workbench,
+)
 from bot.chat import customer_chat, sidebar, sidebar_actions
 from bot.demo import guide
 from bot.grants import SharedGrants
@@ -286,8 +297,11 @@ PAGES = (
     channel_pages,
     welcome_pages,
     recipients,
+    holder_export,
+    export_pages,
     inbound_pages,
     system,
+    certificate_pages,
     audit_pages,
     repair_pages,
     platform_pages,

@@ -156,7 +156,7 @@ def archive(
 @app.command(name="import")
 def import_command(
     kind: Annotated[str, typer.Argument(help="What the file holds: products, nav or conversions.")],
-    file: Annotated[Path, typer.Argument(help="CSV or XLSX file.", exists=True)],
+    file: Annotated[Path, typer.Argument(help="CSV, XLSX or Parquet file.", exists=True)],
     source: Annotated[str, typer.Option(help="System the file comes from.")] = "core",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only, store nothing.")] = False,
 ) -> None:

@@ -75,11 +75,15 @@ async def import_file(
             await (session.rollback() if dry_run else session.commit())
     finally:
         await engine.dispose()
-    write_rejects(file, [{k: str(v) for k, v in row.items()} for row in outcome.rejects])
+    write_rejects(
+        file, [{k: sheets.cell_text(v) for k, v in row.items()} for row in outcome.rejects]
+    )
     return outcome.counts()
 
 
 def _read(file: Path, kind: Kind) -> sheets.Rows | str:
+    if file.suffix.lower() == ".parquet":
+        return sheets.parquet_rows_of(file, kind.headings, kind.most)
     return sheets.rows_of(file.name, file.read_bytes(), kind.headings, kind.most)
 
 

@@ -406,8 +406,20 @@ class RepairMark(SQLModel, table=True):
     compared_at: datetime = instant(index=True)
 
 
+class ExportKind(enum.StrEnum):
+    """What an export would take out of the bank."""
+
+    AUDIT = "audit"
+    RECIPIENTS = "recipients"
+    HOLDERS = "holders"
+
+    @property
+    def label(self) -> str:
+        return {"audit": "操作日志", "recipients": "素材接收名单", "holders": "产品持有客户"}[self]
+
+
 class ExportRequest(SQLModel, table=True):
-    """A wish to export many lines of the audit book 导出申请; another person has to agree."""
+    """A wish to export many rows 导出申请; another person has to agree."""
 
     __tablename__ = "export_request"
     __table_args__ = (
@@ -416,9 +428,12 @@ class ExportRequest(SQLModel, table=True):
     )
 
     id: UUID = key()
+    what: ExportKind = word(ExportKind)
     query: dict[str, Any] = document(default_factory=dict)
     rows: int
-    last_entry: int = Field(sa_type=BigInteger, description="later lines are not part of it")
+    last_entry: int | None = Field(
+        default=None, sa_type=BigInteger, description="later lines of the book are not part of it"
+    )
     reason: str
     asked_by: str
     asked_at: datetime = instant(index=True)

@@ -1,13 +1,14 @@
 """What waits for each role on the workbench: small tables, each with the way to the whole list."""
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from urllib.parse import urlencode
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 from sqlmodel.sql.expression import Select
 
+from bank import certificates
 from bank.calendar import local_day
 from bank.models import AuditEntry, Role, Staff
 from bot import system
@@ -18,14 +19,13 @@ from content.product_changes import CONFIRMERS
 from content.review import REVIEWERS
 from customers.book import visible
 from customers.models import Customer
-from desk.render import count, when
+from desk.render import count, day, when
 from desk.signed import Signed
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.pages import gaps
 from scheduler import records
 
 SHOWN = 8
-CERTIFICATES_ENDING = timedelta(days=120)
 ALL_MATERIAL = shelf.Reader(only_live=False, branch_id=None)
 
 
@@ -71,7 +71,9 @@ async def of(session: AsyncSession, who: Signed, now: datetime) -> list[Panel]:
     if who.may(Role.AUDITOR):
         panels.append(await _audited(session))
     if who.may(Role.ADMIN):
-        panels += [await _quarantine(session), await _certificates(session, local_day(now))]
+        panels.append(await _quarantine(session))
+    if who.may(Role.ADMIN, Role.HQ, Role.COMPLIANCE):
+        panels.append(await _certificates(session, local_day(now)))
     return list({panel.title: panel for panel in panels}.values())
 
 
@@ -337,29 +339,22 @@ async def _quarantine(session: AsyncSession) -> Panel:
 
 
 async def _certificates(session: AsyncSession, today: date) -> Panel:
-    query = (
-        select(Staff)
-        .where(
-            col(Staff.enabled).is_(True),
-            col(Staff.certified_until).is_not(None),
-            col(Staff.certified_until) <= today + CERTIFICATES_ENDING,
-        )
-        .order_by(col(Staff.certified_until), col(Staff.name))
-        .limit(SHOWN)
-    )
+    everyone = await certificates.holders(session, today, None)
+    due = [h for h in everyone if h.waiting or h.standing is not certificates.Standing.VALID]
     rows = [
         [
-            Cell(person.name, style="nowrap"),
-            Cell(person.title or "—", style="nowrap"),
-            Cell(str(person.certified_until), style="nowrap"),
+            Cell(one.staff.name, f"/system/certificates/{one.staff.id}", style="nowrap"),
+            Cell(day(one.staff.certified_until), style="nowrap"),
+            Cell(one.standing.label, tone="orange" if one.standing.sells else "red"),
+            Cell("修改待确认" if one.waiting else "—", style="nowrap"),
         ]
-        for person in (await session.execute(query)).scalars()
+        for one in due[:SHOWN]
     ]
     return Panel(
-        "从业资格即将到期的员工",
-        "请提前安排续期",
-        "/system/staff",
-        [("姓名", ""), ("职务", ""), ("有效期至", "")],
+        "需要处理的从业资格",
+        "未登记或已到期的客户经理只能发送投资者教育",
+        "/system/certificates",
+        [("客户经理", ""), ("有效期至", ""), ("状态", ""), ("修改", "")],
         rows,
-        ("120 天内没有资格到期", "临近到期的员工会提前列在这里。"),
+        ("没有需要处理的从业资格", "120 天内到期、已到期或未登记的会提前列在这里。"),
     )

@@ -31,12 +31,14 @@ from attribution.models import Touchpoint
 from bank import audit
 from bank.models import Branch, Staff
 from bank.sheets import csv_of
-from bot.models import ServiceMessage, ServiceSession, ServiceSpeaker
+from bot import exports
+from bot.models import ExportKind, ExportRequest, ServiceMessage, ServiceSession, ServiceSpeaker
 from content.material_pages import ID, SEES_RECIPIENTS
 from content.models import Material, Version
 from content.shelf import Standing, standing
 from customers.book import SEES_ALL, visible
 from customers.models import Customer
+from desk.downloads import ALONE, CSV, attachment
 from desk.permissions import allow
 from desk.render import page, when
 from desk.signed import Signed, now_of, session_of, signed
@@ -52,7 +54,7 @@ WAYS = {
     "quoted": "回复中引用",
     "service": "微信客服答复",
 }
-HEADINGS = ("客户", "客户编号", "支行", "客户经理", "方式", "时间")
+HEADINGS = ("客户", "客户编号", "支行", "客户经理", "方式", "时间", exports.MARK)
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class RecipientsPage:
     total: int
     number: int
     pages: int
+    alone: int  # as many may be exported without a second person
 
 
 @routes.get(f"/content/versions/{{version_id:{ID}}}/recipients")
@@ -106,28 +109,48 @@ async def show_recipients(request: web.Request) -> web.Response:
         total=len(found),
         number=number,
         pages=pages,
+        alone=ALONE,
     )
     return page(request, "bot/recipients.html", context)
 
 
-@routes.get(f"/content/versions/{{version_id:{ID}}}/recipients.csv")
+@routes.post(f"/content/versions/{{version_id:{ID}}}/recipients/export")
 @allow(*SEES_RECIPIENTS)
 async def export_recipients(request: web.Request) -> web.Response:
-    """The same list as a file; that somebody took it is in the audit book."""
+    """The same list as a file; a long one becomes a request for a second person."""
     session, who, now = session_of(request), signed(request), now_of(request)
     material, version = await _version(request)
     found = await received(session, version.id, who)
+    if len(found) <= ALONE:
+        return _taken(request, material, version, found, exports.watermark(who, now))
+    about = f"《{version.title}》{material.code} V{version.number}"
+    wanted = {"version_id": str(version.id), "about": about}
+    wish = exports.Wish(ExportKind.RECIPIENTS, len(found), wanted)
+    return await exports.asked_for(request, wish, f"/content/versions/{version.id}/recipients")
+
+
+async def agreed(request: web.Request, asked: ExportRequest) -> web.Response | str:
+    """The list that was agreed to: who had received it by then; in words why not."""
+    session, who, now = session_of(request), signed(request), now_of(request)
+    version = await session.get_one(Version, UUID(asked.query["version_id"]))
+    material = await session.get_one(Material, version.material_id)
+    everyone = await received(session, version.id, who)
+    found = [one for one in everyone if one.at <= asked.asked_at]
+    if len(found) > asked.rows:
+        return exports.MOVED
+    return _taken(request, material, version, found, exports.watermark(who, now, asked))
+
+
+def _taken(
+    request: web.Request, material: Material, version: Version, found: list[Recipient], mark: str
+) -> web.Response:
+    """The file; that somebody took it is in the audit book."""
     audit.record(
-        session, "content:version:recipients", version.id, by=who.userid, now=now,
-        number=version.number, read=len(found),
+        session_of(request), "content:version:recipients", version.id,
+        by=signed(request).userid, now=now_of(request), number=version.number, read=len(found),
     )  # fmt: skip
     name = f"recipients-{material.code}-V{version.number}.csv"
-    return web.Response(
-        body=as_csv(found),
-        content_type="text/csv",
-        charset="utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+    return attachment(name, as_csv(found, mark), CSV)
 
 
 async def _version(request: web.Request) -> tuple[Material, Version]:
@@ -227,7 +250,7 @@ def _told(customer: Any, staff: Any, way: Any, at: Any) -> Select[Any]:
     )  # fmt: skip
 
 
-def as_csv(found: Iterable[Recipient]) -> bytes:
+def as_csv(found: Iterable[Recipient], mark: str) -> bytes:
     """For Excel; nothing in it is run as a formula."""
-    rows = ((r.customer, r.bank_no, r.branch, r.rm, r.way_label, when(r.at)) for r in found)
+    rows = ((r.customer, r.bank_no, r.branch, r.rm, r.way_label, when(r.at), mark) for r in found)
     return csv_of(HEADINGS, rows)

@@ -13,8 +13,8 @@ from bank import audit
 from bank import staff as people
 from bank.models import AuditEntry, Branch, Role, Staff
 from bot import audit_words
-from bot.audit_export import ALONE
 from bot.audit_search import Wanted, wanted_of
+from desk.downloads import ALONE
 from desk.permissions import allow
 from desk.render import page
 from desk.signed import session_of

@@ -30,14 +30,16 @@ GROUPS = (
     ("业绩比较基准", ("benchmark", "benchmark_basis")),
     ("销售", ("sale_status", "listed_from", "listed_until", "description")),
 )
+USUAL = {"regime": "NFRA", "offering": "public", "sale_status": "on_sale"}
 DAYS = frozenset({"inception", "listed_from", "listed_until"})
 
 
 @dataclass(frozen=True)
 class EditPage:
-    """The form of a change."""
+    """The form of a change, or of a new product where there is none yet."""
 
-    product: Product
+    product: Product | None
+    code: str
     groups: tuple[tuple[str, tuple[str, ...]], ...]
     facts: dict[str, Fact]
     long: frozenset[str]
@@ -48,19 +50,46 @@ class EditPage:
     errors: dict[str, str]
 
 
+@routes.get("/products/new")
+@allow(*PROPOSERS)
+async def new_form(request: web.Request) -> web.Response:
+    """The form of a new product, with what most products have."""
+    return _shown(request, None, "", {**dict.fromkeys(FACTS, ""), **USUAL}, "", {})
+
+
+@routes.post("/products/new")
+@allow(*PROPOSERS)
+async def introduce(request: web.Request) -> web.Response:
+    """Add a product; its place on head office's list waits for a second person."""
+    form = await request.post()
+    code, reason = str(form.get("code", "")).strip(), str(form.get("reason", ""))
+    typed = {name: tidied(name, str(form.get(name, ""))) for name in FACTS}
+    files, errors = await _files(request, form)
+    outcome = await product_changes.introduce(
+        session_of(request), code, typed | files,
+        by=signed(request), reason=reason, now=now_of(request),
+    )  # fmt: skip
+    if isinstance(outcome, Refused):
+        errors = outcome.errors | errors
+    if errors or isinstance(outcome, Refused):
+        return _shown(request, None, code, typed, reason, errors)
+    waits = typed["listed_from"] or files
+    return _back(outcome, "产品已新建，上架另一人确认后生效" if waits else "产品已新建，尚未上架")
+
+
 @routes.get("/products/{code}/edit")
 @allow(*PROPOSERS)
 async def edit_form(request: web.Request) -> web.Response:
     """The form, filled with the product as it is."""
     product = await asked_product(request)
-    return _shown(request, product, written(product), "", {})
+    return _shown(request, product, product.code, written(product), "", {})
 
 
 def _shown(
-    request: web.Request, product: Product, typed: dict[str, str], reason: str,
+    request: web.Request, product: Product | None, code: str, typed: dict[str, str], reason: str,
     errors: dict[str, str],
 ) -> web.Response:  # fmt: skip
-    context = EditPage(product, GROUPS, FACTS, LONG, DAYS, FILE_LABELS, typed, reason, errors)
+    context = EditPage(product, code, GROUPS, FACTS, LONG, DAYS, FILE_LABELS, typed, reason, errors)
     status = 422 if errors else 200
     return page(request, "content/product_edit.html", context, status=status)
 
@@ -80,7 +109,7 @@ async def propose(request: web.Request) -> web.Response:
     if isinstance(outcome, Refused):
         errors = outcome.errors | errors
     if errors:
-        return _shown(request, product, typed, reason, errors)
+        return _shown(request, product, product.code, typed, reason, errors)
     return _back(product, "变更已提交，另一人确认后生效")
 
 

@@ -38,6 +38,10 @@ OWN_CHANGE = "不能确认自己提交的变更，请由另一人处理。"
 NOT_WAITING = "这项变更不在待确认状态，可能已由他人处理，请刷新页面。"
 STALE = "提交之后产品已有其他变化，请驳回后按最新内容重新提交。"
 NO_FILE = "没有找到上传的文件，请重新上传。"
+BAD_CODE = "产品代码须为 1 至 32 位字母、数字、点、横线或下划线，并以字母或数字开头。"
+TAKEN = "产品库已有这个代码：请打开该产品提交变更。"
+# What puts a product on head office's list; never in force on one person's word.
+LISTING = ("listed_from", "listed_until")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,59 @@ class Confirmed:
 
     change: ProductChange
     suspended: list[Version]
+
+
+def create(
+    session: AsyncSession, code: str, facts: Mapping[str, str], *, by: str, now: datetime
+) -> Product:
+    """A product with these facts, all of them read before; off the list unless they put it on."""
+    product = Product(code=code, **product_rows.values(facts))
+    session.add(product)
+    audit.record(session, "content:product:create", code, by=by, now=now)
+    return product
+
+
+async def introduce(
+    session: AsyncSession,
+    code: str,
+    wanted: Mapping[str, str],
+    *,
+    by: Person,
+    reason: str,
+    now: datetime,
+) -> Product | Refused:
+    """A new product on a person's word: known at once, offered to nobody.
+
+    Its place on head office's list and its documents wait for a second person, who reads all of it.
+    """
+    facts = {name: wanted.get(name, "") for name in product_rows.FACTS}
+    errors = _errors(facts)
+    if not product_rows.CODE.fullmatch(code):
+        errors["code"] = BAD_CODE
+    elif await _is_taken(session, code):
+        errors["code"] = TAKEN
+    if not set(PROPOSERS) & set(by.roles):
+        errors[""] = NOT_PROPOSER
+    if not reason.strip():
+        errors["reason"] = NO_REASON
+    if errors:
+        return Refused(errors)
+    own = {name: text for name, text in facts.items() if name not in LISTING}
+    product = create(session, code, own, by=by.userid, now=now)
+    await session.flush()
+    waits = {n: text for n, text in wanted.items() if text and (n in LISTING or n in FILE_LABELS)}
+    if waits:
+        asked = await propose(session, product.id, waits, by=by, reason=reason, now=now)
+        if isinstance(asked, Refused):
+            return asked
+    return product
+
+
+async def _is_taken(session: AsyncSession, code: str) -> bool:
+    # As an import does: two at once would both find a code free.
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtext("product_import"))))
+    there = select(func.count()).where(Product.code == code)
+    return bool((await session.execute(there)).scalar_one())
 
 
 async def propose(

@@ -24,7 +24,7 @@ from bank.sheets import Outcome
 from content import library, product_changes, product_rows, suspensions
 from content.materials import Person
 from content.models import Nav, Product, Version
-from content.product_changes import Refused
+from content.product_changes import LISTING, Refused
 from content.product_rows import NavRow, ProductRow
 from content.suspensions import Overtaken
 
@@ -33,7 +33,6 @@ TWICE = "同一文件中该产品已出现且内容不同，请只保留一行"
 TWICE_A_DAY = "同一文件中该产品当日已有不同的净值，请核对"
 UNKNOWN = "产品库没有这个代码，请先导入产品"
 BEFORE_START = "日期早于产品成立日，请核对"
-LISTING = ("listed_from", "listed_until")
 SHOWN_CORRECTIONS = 50
 
 
@@ -160,11 +159,9 @@ async def _add(
     facts = row.facts
     if isinstance(speaker, Uploader):
         facts = {name: text for name, text in facts.items() if name not in LISTING}
-    product = Product(code=row.code, **product_rows.values(facts))
-    session.add(product)
-    await session.flush()
     by = audit.SYSTEM if isinstance(speaker, Master) else speaker.person.userid
-    audit.record(session, "content:product:create", row.code, by=by, now=now)
+    product = product_changes.create(session, row.code, facts, by=by, now=now)
+    await session.flush()
     outcome.counts_by["new"] += 1
     listing = {name: text for name, text in row.facts.items() if name in LISTING and text}
     if isinstance(speaker, Uploader) and listing:

@@ -15,7 +15,7 @@ from content.models import Product, ProductKind, SaleStatus
 from desk.render import yuan
 
 # As long as an address can carry, and no word of the addresses under /products.
-CODE = re.compile(r"(?!import$|changes$)[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+CODE = re.compile(r"(?!import$|changes$|new$)[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 LONGEST = 2_000
 EARLIEST = date(1990, 1, 1)
 

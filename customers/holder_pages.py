@@ -7,6 +7,7 @@ from aiohttp import web
 from customers import book, holders
 from customers.holders import Holders
 from customers.pages import SEES
+from desk.downloads import ALONE
 from desk.permissions import allow
 from desk.render import fragment
 from desk.signed import now_of, session_of, signed
@@ -21,6 +22,7 @@ class HoldersPart:
     code: str
     rating: int
     found: Holders
+    alone: int  # as many may be exported without a second person
 
 
 @routes.get("/customers/holders/{code}")
@@ -36,4 +38,6 @@ async def holders_of(request: web.Request) -> web.Response:
     found = await holders.of_product(
         session_of(request), book.visible(who), code, int(rating), now, page
     )
-    return fragment(request, "customers/_holders.html", HoldersPart(code, int(rating), found))
+    return fragment(
+        request, "customers/_holders.html", HoldersPart(code, int(rating), found, ALONE)
+    )

@@ -26,6 +26,14 @@ class Holder:
     ceiling: int  # as of now; 0 without a valid assessment
     suits: bool
 
+    @property
+    def level(self) -> str:
+        """What the customer may hold as of now, in words."""
+        if self.ceiling:
+            return f"C{self.ceiling}"
+        known = self.customer.risk_level
+        return f"C{known}（测评已过期）" if known else "未测评"
+
 
 @dataclass(frozen=True)
 class Holders:
@@ -62,18 +70,43 @@ async def of_product(
     total, unsuited, amount = (await session.execute(figures)).one()
     pages = max(1, -(-total // PAGE))
     number = min(max(1, number), pages)
+    lines = await _lines(session, visible, code, rating, now, PAGE, (number - 1) * PAGE)
+    return Holders(lines, total, unsuited, int(amount), number, pages)
+
+
+async def all_of_product(
+    session: AsyncSession,
+    visible: ColumnElement[bool],
+    code: str,
+    rating: int,
+    now: datetime,
+    most: int,
+) -> list[Holder]:
+    """The same lines without pages, as many as `most`."""
+    return await _lines(session, visible, code, rating, now, most, 0)
+
+
+async def _lines(
+    session: AsyncSession,
+    visible: ColumnElement[bool],
+    code: str,
+    rating: int,
+    now: datetime,
+    limit: int,
+    offset: int,
+) -> list[Holder]:
+    held = _held(code)
     query = (
         select(Customer, held.c.amount, held.c.matures_on)
         .join(held, col(Customer.id) == held.c.customer_id)
         .where(visible)
-        .order_by(suits, held.c.amount.desc(), col(Customer.id))
-        .limit(PAGE)
-        .offset((number - 1) * PAGE)
+        .order_by(_suits(rating, now), held.c.amount.desc(), col(Customer.id))
+        .limit(limit)
+        .offset(offset)
     )
     rows = (await session.execute(query)).all()
     rms = await rms_of(session, [customer.id for customer, _, _ in rows])
-    lines = [_line(c, amount, until, rms[c.id], rating, now) for c, amount, until in rows]
-    return Holders(lines, total, unsuited, int(amount), number, pages)
+    return [_line(c, amount, until, rms[c.id], rating, now) for c, amount, until in rows]
 
 
 def _line(

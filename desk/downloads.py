@@ -7,10 +7,14 @@ from aiohttp import web
 
 from bank.sheets import csv_of
 
+# As many rows may be taken out without a second person (S-20).
+ALONE = 100
+CSV = "text/csv; charset=utf-8"
+
 
 def csv_file(name: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> web.Response:
     """A spreadsheet that Excel opens with its Chinese intact."""
-    return attachment(name, csv_of(headings, rows), "text/csv; charset=utf-8")
+    return attachment(name, csv_of(headings, rows), CSV)
 
 
 def attachment(name: str, data: bytes, media_type: str) -> web.Response:

@@ -65,6 +65,9 @@ def _entry(title: str, path: str, icon: str, *roles: Role) -> Entry:
 SEES_CUSTOMERS = (Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
 GAINS_CUSTOMERS = (Role.RM, Role.BRANCH_MANAGER, Role.HQ)
 SEES_CONTENT = (*SEES_CUSTOMERS, Role.EDITOR, Role.APPROVER)
+SEES_CERTIFICATES = (
+    Role.HQ, Role.ADMIN, Role.COMPLIANCE, Role.AUDITOR, Role.BRANCH_MANAGER
+)  # fmt: skip
 WORKS_ON_CONTENT = (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR)
 
 MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
@@ -104,6 +107,8 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             _entry("企业微信接口", "/system/wecom", "link", Role.ADMIN, Role.AUDITOR),
             _entry("对账与补偿", "/system/repairs", "refresh", Role.ADMIN, Role.AUDITOR),
             _entry("员工与角色", "/system/staff", "key", Role.ADMIN, Role.AUDITOR),
+            _entry("从业资格", "/system/certificates", "check", *SEES_CERTIFICATES),
+            _entry("导出申请", "/system/exports", "download", *SEES_CUSTOMERS),
             _entry("操作日志", "/system/audit", "book", Role.COMPLIANCE, Role.AUDITOR),
             _entry("发出记录", "/system/outbound", "send", Role.COMPLIANCE, Role.AUDITOR),
             _entry("组件", "/system/components", "grid", Role.ADMIN),

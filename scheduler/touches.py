@@ -5,6 +5,9 @@
        └── defer, release ──────┤                        └──▶ unknown ──▶ handed, or released
                                 └──▶ refused · ghost
 
+One state has a second writer: in the transaction in which a version ends, the database itself
+refuses what is planned or handed of it (docs/decisions/0019).
+
 What a customer really received wins: a touch that was refused or cancelled after it had been
 handed to the RM still becomes delivered if the platform says so.
 """
@@ -18,6 +21,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Uuid, and_, any_, cast, func, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from bank import audit
@@ -28,6 +32,7 @@ from content.models import Version
 from customers.models import Customer
 from scheduler.models import (
     Enrolment,
+    EnrolmentState,
     SendTask,
     Sop,
     SopState,
@@ -359,9 +364,10 @@ async def _cancel(
 
 
 async def cancel_for_dead_material(session: AsyncSession, now: datetime) -> list[UUID]:
-    """Refuse at once what may not be sent any more; the enrolment of each touch refused.
+    """Refuse what may not be sent any more; the enrolments that were stopped by it.
 
-    Planned: the material has no live version. Handed: the version the task carries is not live;
+    Planned: the material has no live version. Most of them ended with it, in the database; here
+    are those that a sender held at that moment. Handed: the version the task carries is not live;
     the task itself is recalled by the next poll.
     """
     dead = await _dead_steps(session, now)
@@ -369,7 +375,27 @@ async def cancel_for_dead_material(session: AsyncSession, now: datetime) -> list
     dead_versions = select(col(Version.id)).where(~and_(*is_live(now)))
     replaced = and_(col(Touch.state) == TouchState.HANDED, col(Touch.version_id).in_(dead_versions))
     refused = await _refuse_all(session, gone, DEAD_MATERIAL, now) if dead else []
-    return refused + await _refuse_all(session, replaced, NEWER_MATERIAL, now)
+    refused += await _refuse_all(session, replaced, NEWER_MATERIAL, now)
+    return refused + (await _stopped(session, dead) if dead else [])
+
+
+async def _stopped(session: AsyncSession, dead: Collection[UUID]) -> list[UUID]:
+    """Enrolments still going on although their last touches ended with these steps' material."""
+    other = aliased(Touch)
+    left = select(col(other.id)).where(
+        col(other.enrolment_id) == col(Touch.enrolment_id), col(other.state).in_(UNSETTLED)
+    )
+    query = (
+        select(col(Touch.enrolment_id))
+        .join(Enrolment, col(Enrolment.id) == col(Touch.enrolment_id))
+        .where(
+            among(col(Touch.step_id), dead),
+            col(Touch.state) == TouchState.REFUSED,
+            col(Enrolment.state) == EnrolmentState.ACTIVE,
+            ~left.exists(),
+        )
+    )
+    return list((await session.execute(query)).scalars())
 
 
 async def _dead_steps(session: AsyncSession, now: datetime) -> list[UUID]:

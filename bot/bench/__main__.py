@@ -1,6 +1,7 @@
 """`python -m bot.bench`: figures of this machine; `install`, `burst` and `audit` apart."""
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -144,6 +145,8 @@ def withdrawal_command(
     """Withdraw at random under load; how soon search, sidebar, links and touches know."""
     console = _console(as_json)
     plan = withdrawal.Plan(withdrawals=count, materials=count + 150)
+    # Nobody answers at this bank's WeCom, and its loops say so again and again.
+    quiet(logging.CRITICAL)
     with a_bank() as settings:
         found = withdrawal.measure(settings, plan)
     tables.show_withdrawals(console, found)

@@ -139,12 +139,13 @@ def postgresql_version(url: str) -> str:
     return f"{row[0]}, fsync {row[1]}, synchronous_commit {row[2]}"
 
 
-def quiet() -> None:
-    """Only warnings are logged, to stderr, so that nothing is measured but the work."""
+def quiet(least: int = logging.WARNING) -> None:
+    """Only warnings, or what is graver, are logged, so that nothing is measured but the work."""
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
     )
+    logging.disable(least - 1)
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

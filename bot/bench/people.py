@@ -45,11 +45,11 @@ async def settle(session: AsyncSession, now: datetime, days: tuple[int, ...] = (
     colleague = await _member(session, "rm_colleague", "赵磊", branch, Role.RM)
     former = await _member(session, "rm_former", "孙洁", branch, Role.RM)
     hq = await _member(session, "hq_owner", "总行运营", branch, Role.HQ)
-    welcome = await _approved(session, "新客欢迎", WELCOME, hq, colleague, now)
-    await _approved(session, "赎回多久到账", REDEMPTION, hq, colleague, now)
+    welcome = await approved(session, "新客欢迎", WELCOME, hq, colleague, now)
+    await approved(session, "赎回多久到账", REDEMPTION, hq, colleague, now)
     # Each step has words of its own, so that what a customer saw names the step.
     care = [
-        await _approved(
+        await approved(
             session, f"新客陪伴{step}", CARE.replace("{step}", str(step)), hq, colleague, now
         )
         for step in range(1, len(days) + 1)
@@ -76,9 +76,10 @@ async def _member(
     return staff
 
 
-async def _approved(
+async def approved(
     session: AsyncSession, title: str, body: str, author: Staff, approver: Staff, now: datetime
 ) -> UUID:
+    """A text that is live; the id of its material."""
     material = Material(
         code=f"T-{title}",
         kind=Kind.SCRIPT,

@@ -3,7 +3,18 @@
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from bot.chaos import burst, days, forged, killed, orders, outage, poison, refusals, tokens
+from bot.chaos import (
+    burst,
+    days,
+    forged,
+    killed,
+    orders,
+    outage,
+    poison,
+    refusals,
+    tokens,
+    withdrawn,
+)
 from bot.chaos.found import Found
 from bot.chaos.ground import Ground
 
@@ -19,6 +30,7 @@ SCENARIOS: dict[str, Scenario] = {
     "F-11": outage.outages,
     "F-17": poison.poisoned,
     "F-18": burst.burst,
+    "F-20": withdrawn.withdrawn,
     "days": days.days,
     "S-01": forged.forged,
     "S-02": forged.replayed,

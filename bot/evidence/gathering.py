@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col, select
@@ -19,6 +19,7 @@ from content.materials import fingerprint_of
 from content.models import Material, Passage, StoredFile, Version
 from customers.models import Consent, Customer, CustomerTag, Follow, Holding, LegalHold
 from knowledge.models import Suggestion
+from outbound.models import ConductAlert, OutboundMessage
 from scheduler.models import Enrolment, SendTask, Sop, Step, Touch
 
 Row = dict[str, Any]
@@ -59,6 +60,7 @@ async def about_customer(
     await _chats(session, made)
     made.chapters["suggestions"] = _dumped(suggestions)
     await _touched(session, made, touches)
+    await _said(session, made, _to(customer))
     await _earned(session, made)
     await _material(session, files, made, _cited(suggestions) | _sent(touches, made))
     await _audited(session, made)
@@ -73,6 +75,8 @@ async def about_touch(session: AsyncSession, files: FileStore, touch_id: UUID) -
     made = Gathered("touch", touch_id, await session.get_one(Customer, touch.customer_id))
     await _person(session, made)
     await _touched(session, made, [touch])
+    said = (col(OutboundMessage.source) == "touch", col(OutboundMessage.source_id) == str(touch_id))
+    await _said(session, made, and_(*said))
     seen = (col(Touchpoint.source) == "touch") & (col(Touchpoint.source_id) == str(touch_id))
     made.chapters["touchpoints"] = _dumped(await _all(session, Touchpoint, seen))
     await _material(session, files, made, _sent([touch], made))
@@ -134,6 +138,22 @@ async def _touched(session: AsyncSession, made: Gathered, touches: list[Touch]) 
     made.chapters["sops"] = _dumped(await _all(session, Sop, sops))
 
 
+def _to(customer: Customer) -> ColumnElement[bool]:
+    """What was said to this customer, known then or only by the WeCom id."""
+    theirs = col(OutboundMessage.customer_id) == customer.id
+    if not customer.external_userid:
+        return theirs
+    return or_(theirs, col(OutboundMessage.contact) == customer.external_userid)
+
+
+async def _said(session: AsyncSession, made: Gathered, where: ColumnElement[bool]) -> None:
+    """What was let through or refused on its way to the customer, and the alerts it raised."""
+    said = await _all(session, OutboundMessage, where)
+    alerts = col(ConductAlert.message_id).in_([one.id for one in said])
+    made.chapters["outbound"] = _dumped(said)
+    made.chapters["conduct_alerts"] = _dumped(await _all(session, ConductAlert, alerts))
+
+
 async def _earned(session: AsyncSession, made: Gathered) -> None:
     """What the customer saw, what they bought, and what was credited for it."""
     theirs = col(Touchpoint.customer_id) == made.customer.id
@@ -152,11 +172,12 @@ def _cited(suggestions: list[Suggestion]) -> set[UUID]:
 
 
 def _sent(touches: list[Touch], made: Gathered) -> set[UUID]:
-    """The versions that touches, welcomes and 微信客服 sent."""
+    """The versions that touches, welcomes and 微信客服 sent, and any that an RM tried to send."""
     welcomed = {row["version_id"] for row in made.chapters.get("welcomes", [])}
     served = {v for row in made.chapters.get("service_messages", []) for v in row["version_ids"]}
+    said = {v["version_id"] for row in made.chapters["outbound"] for v in row["versions"]}
     sent = {touch.version_id for touch in touches if touch.version_id}
-    return sent | {UUID(str(version)) for version in welcomed | served if version}
+    return sent | {UUID(str(version)) for version in welcomed | served | said if version}
 
 
 async def _material(

@@ -10,10 +10,11 @@ from compliance.suitability import customer_ceiling
 
 
 def moments_of(made: Gathered) -> list[Row]:
-    """One row for every suggestion and touch, oldest first."""
+    """One row for every suggestion, touch and text on its way to the customer, oldest first."""
     risks = {row["id"]: row["risk"] for row in made.versions}
     rows = [_of_suggestion(made, row, risks) for row in made.chapters.get("suggestions", [])]
     rows += [_of_touch(made, row, risks) for row in made.chapters.get("touches", [])]
+    rows += [_of_outbound(made, row) for row in made.chapters["outbound"]]
     return sorted(rows, key=lambda row: (row["at"], row["id"]))
 
 
@@ -49,6 +50,28 @@ def _of_touch(made: Gathered, row: Row, risks: dict[str, int]) -> Row:
         "ceiling_recorded": None,
         "verdict": None,
         **_state_at(made, at),
+    }
+
+
+def _of_outbound(made: Gathered, row: Row) -> Row:
+    """Levels and consent are those that were judged by, written down in that moment."""
+    at = row["at"]
+    return _state_at(made, at) | {
+        "what": "outbound",
+        "id": row["id"],
+        "at": at,
+        "staff_id": row["staff_id"],
+        "state": row["state"],
+        "reasons": row["reasons"],
+        "version_id": row["versions"][0]["version_id"] if row["versions"] else None,
+        "product_level": row["product_level"],
+        "ceiling_recorded": row["customer_ceiling"],
+        "verdict": row["verdict"].get("level"),
+        "writer": row["writer"],
+        "customer_level": row["customer_level"],
+        "level_source": "发出时的记录",
+        "consents": [row["consent_id"]] if row["consent_id"] else [],
+        "text": row["text"],
     }
 
 

@@ -23,6 +23,8 @@ from bot.evidence.gathering import Gathered, Row
 from bot.evidence.moments import moments_of, relation_ended, story
 from desk.render import when
 from knowledge.models import SuggestionState
+from outbound import alerts
+from outbound.models import OutboundState
 from scheduler.models import TouchState
 
 MANIFEST = "manifest.json"
@@ -119,6 +121,7 @@ def _page(
     environment.filters["action"] = audit_words.action_label
     environment.filters["seen"] = lambda kind: TouchpointKind(kind).label
     environment.filters["purpose"] = lambda purpose: audit_words.WORDS["purpose"][purpose]
+    environment.filters["alerts"] = alerts.labels_of
     environment.filters["when"] = lambda at: when(datetime.fromisoformat(at)) if at else "—"
     told = environment.get_template("bot/evidence.html").render(
         made=made, label=label, terms=terms, bank=bank, files=files, story=story(made, moments)
@@ -130,6 +133,8 @@ def _state(row: Row) -> str:
     """What became of it, in the words of the pages."""
     if row["what"] == "touch":
         return TouchState(row["state"]).label
+    if row["what"] == "outbound":
+        return OutboundState(row["state"]).label
     return SuggestionState(row["state"]).label
 
 

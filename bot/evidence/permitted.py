@@ -4,8 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank import staff as people
 from bank.models import Role
-
-ALONE = 100
+from desk.downloads import ALONE
 
 
 async def refusal(session: AsyncSession, rows: int, by: str, second: str) -> str:

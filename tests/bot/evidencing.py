@@ -15,6 +15,10 @@ from content.materials import fingerprint
 from content.models import StoredFile, Version
 from customers.models import Customer, Follow
 from knowledge.models import Suggestion, SuggestionState
+from outbound import records
+from outbound.check import Cleared, Refused, check_and_record
+from outbound.facts import Policy, Saying
+from outbound.models import Door
 from scheduler.models import (
     Arm,
     Enrolment,
@@ -45,6 +49,7 @@ class History:
     touch: Touch
     suggestion: Suggestion
     other: Customer  # nothing of theirs may be in the pack
+    tried: Version  # only an attempt that was refused made use of it
 
 
 async def a_history(session: AsyncSession, files: FileStore) -> History:
@@ -57,6 +62,9 @@ async def a_history(session: AsyncSession, files: FileStore) -> History:
     suggestion = _answered(session, rm, customer, version)
     touch = await _touched(session, rm, customer, version)
     other = await a_customer(session, name="赵无关")
+    tried = await an_approved_material(session, title="申购说明", body="申购当日确认。")
+    for who in (customer, other):
+        await _spoken(session, rm, who, version, tried, touch)
     _said(session, rm, other, "我是另一位客户")
     _answered(session, rm, other, version)
     audit.record(session, "content:version:approve", version.id, by="qianshen", now=MONDAY)
@@ -71,7 +79,7 @@ async def a_history(session: AsyncSession, files: FileStore) -> History:
     audit.record(session, "customers:customer:stage", other.id, by=rm.userid, now=MONDAY)
     audit.record(session, "scheduler:touch:cancel", touch.id, by=rm.userid, now=MONDAY)
     await session.commit()
-    return History(customer, rm, compliance, follow, version, touch, suggestion, other)
+    return History(customer, rm, compliance, follow, version, touch, suggestion, other, tried)
 
 
 async def _with_file(session: AsyncSession, files: FileStore, version: Version) -> Version:
@@ -91,6 +99,30 @@ async def _with_file(session: AsyncSession, files: FileStore, version: Version) 
     version.file_id = stored.id
     version.sha256 = fingerprint(version.title, version.body, version.questions, FILE)
     return version
+
+
+async def _spoken(
+    session: AsyncSession, rm: Staff, customer: Customer, version: Version, tried: Version,
+    touch: Touch,
+) -> None:  # fmt: skip
+    """What the touch said when customers could not be known yet, and words of misconduct."""
+    own = touch.customer_id == customer.id
+    policy = Policy("云州银行", (), ai_label=True)
+    greeting = Saying(
+        Door.TOUCH, version.body, frozenset({version.id}), rm.id, customer.id,
+        str(customer.external_userid), marketing=True,
+    )  # fmt: skip
+    source = str(touch.id) if own else str(uuid4())
+    assert isinstance(await check_and_record(session, greeting, source, policy, MONDAY), Cleared)
+    row = (await records.cleared(session, "touch", source)) if own else None
+    if row is not None:
+        row.customer_id = None
+    secret = Saying(
+        Door.SIDEBAR, f"{customer.name}，电话{MOBILE}，把钱转到我个人账户，我帮您操作买入。",
+        frozenset({tried.id}), rm.id, customer.id, str(customer.external_userid), suggested="x",
+    )  # fmt: skip
+    refused = await check_and_record(session, secret, f"s-{customer.id}", policy, MONDAY)
+    assert isinstance(refused, Refused)
 
 
 def _said(session: AsyncSession, rm: Staff, customer: Customer, text: str) -> UUID:

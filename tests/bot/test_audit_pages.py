@@ -12,7 +12,9 @@ from bank import audit
 from bank.audit_keeping import run_asked_check
 from bank.models import Role, Staff
 from bot import audit_export
-from bot.models import ExportRequest
+from bot.exports import OPEN_FOR
+from bot.models import ExportKind, ExportRequest
+from desk.downloads import ALONE
 from tests.bank.auditing import Book
 from tests.builders import MONDAY, a_staff
 from tests.conftest import Product, Visitor
@@ -142,20 +144,20 @@ async def test_no_cell_is_a_formula_and_none_breaks_its_line(
 async def test_many_lines_need_a_second_person_and_only_who_asked_gets_them(
     product: Product, book: Book, zhoulan: Staff, lixin: Staff
 ) -> None:
-    await book.linked(audit_export.ALONE + 1)
+    await book.linked(ALONE + 1)
     asker, second = await product.client(zhoulan), await product.client(lixin)
     without = await asker.post("/system/audit/export", {"subject": "version"})
     assert "/system/audit?subject=version" in without.headers["Location"]
     asked = {"subject": "version", "reason": "年度检查底稿"}
     assert (await asker.post("/system/audit/export", asked)).status == 303
     [(request_id,)] = book.read("SELECT id FROM export_request")
-    address = f"/system/audit/exports/{request_id}"
+    address = f"/system/exports/{request_id}"
     assert (await asker.post(f"{address}/file")).status == 404
-    assert f"{address}/agree" not in await asker.text("/system/audit/exports")
+    assert f"{address}/agree" not in await asker.text("/system/exports")
     own = await asker.post(f"{address}/agree")
     assert own.status == 303
     assert book.read("SELECT agreed FROM export_request") == [(None,)]
-    listed = await second.text("/system/audit/exports")
+    listed = await second.text("/system/exports")
     assert "年度检查底稿" in listed
     assert "对象 素材版本" in listed
     agreed = await second.post(f"{address}/agree")
@@ -163,7 +165,7 @@ async def test_many_lines_need_a_second_person_and_only_who_asked_gets_them(
     assert (await second.post(f"{address}/file")).status == 404
     await book.write(1)
     lines = await table_of(asker, f"{address}/file")
-    assert len(lines) == 1 + audit_export.ALONE + 1  # what came later was not agreed to
+    assert len(lines) == 1 + ALONE + 1  # what came later was not agreed to
     actions = [
         row[0]
         for row in book.read(
@@ -171,7 +173,7 @@ async def test_many_lines_need_a_second_person_and_only_who_asked_gets_them(
         )
     ]
     assert actions == ["bot:export:ask", "bot:export:agree", "bot:book:export"]
-    product.clock.at(MONDAY + audit_export.OPEN_FOR * 2)
+    product.clock.at(MONDAY + OPEN_FOR * 2)
     late = await product.client(zhoulan)
     assert (await late.post(f"{address}/file")).status == 404
 
@@ -179,11 +181,11 @@ async def test_many_lines_need_a_second_person_and_only_who_asked_gets_them(
 async def test_a_refused_export_stays_refused(
     product: Product, book: Book, zhoulan: Staff, lixin: Staff
 ) -> None:
-    await book.write(audit_export.ALONE + 1)
+    await book.write(ALONE + 1)
     asker, second = await product.client(zhoulan), await product.client(lixin)
     await asker.post("/system/audit/export", {"reason": "检查"})
     [(request_id,)] = book.read("SELECT id FROM export_request")
-    address = f"/system/audit/exports/{request_id}"
+    address = f"/system/exports/{request_id}"
     assert (await second.post(f"{address}/refuse")).status == 303
     assert (await second.post(f"{address}/agree")).status == 303
     assert book.read("SELECT agreed FROM export_request") == [(False,)]
@@ -194,6 +196,7 @@ async def test_a_refused_export_stays_refused(
 async def test_the_database_itself_wants_a_second_person(session: AsyncSession) -> None:
     session.add(
         ExportRequest(
+            what=ExportKind.AUDIT,
             rows=500,
             last_entry=500,
             reason="x",

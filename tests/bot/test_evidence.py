@@ -22,6 +22,7 @@ from bot.evidence.checking import faults_of
 from bot.evidence.making import NoSuchSubject, NotPermitted, Order, make_pack
 from bot.evidence.pack import OutNotEmpty
 from content.files import LocalFileStore
+from content.models import Version
 from customers import holds
 from customers.models import FollowState
 from tests.bot.evidencing import FILE, MOBILE, History, a_history
@@ -50,6 +51,13 @@ def rows(pack: Path, name: str) -> Any:
     return json.loads((pack / name).read_text(encoding="utf-8"))
 
 
+def of_version(pack: Path, version: Version) -> Any:
+    """What the pack holds of a version."""
+    named = [rows(pack, f"versions/{path.name}") for path in (pack / "versions").glob("*.json")]
+    [found] = [row for row in named if row["id"] == str(version.id)]
+    return found
+
+
 def everything(pack: Path) -> str:
     """All of the pack's text."""
     files = [path for path in pack.rglob("*") if path.suffix in (".json", ".html")]
@@ -75,8 +83,8 @@ async def test_versions_are_kept_to_the_byte_with_their_hash_computed_again(
     settings: Settings, history: History, tmp_path: Path
 ) -> None:
     pack = await packed(settings, history, tmp_path / "pack")
-    [name] = [path.name for path in (pack / "versions").glob("*.json")]
-    version = rows(pack, f"versions/{name}")
+    assert of_version(pack, history.tried)["body"] == history.tried.body
+    version = of_version(pack, history.version)
     assert version["body"] == history.version.body
     assert version["sha256"] == version["sha256_now"] == history.version.sha256
     assert version["unchanged"] is True
@@ -89,19 +97,18 @@ async def test_a_version_whose_file_was_exchanged_says_so(
     assert history.version.file_id is not None
     await LocalFileStore(settings.home / "files").put(history.version.file_id, b"other")
     pack = await packed(settings, history, tmp_path / "pack")
-    [path] = (pack / "versions").glob("*.json")
-    assert json.loads(path.read_text())["unchanged"] is False
+    assert of_version(pack, history.version)["unchanged"] is False
     assert "不一致" in (pack / "index.html").read_text()
     shutil.rmtree(settings.home / "files")
-    [path] = (await packed(settings, history, tmp_path / "again") / "versions").glob("*.json")
-    assert "没有这个文件的原件" in path.read_text()
+    again = await packed(settings, history, tmp_path / "again")
+    assert "没有这个文件的原件" in of_version(again, history.version)["file"]
 
 
 async def test_moments_tell_levels_consent_and_relation_as_they_were(
     settings: Settings, history: History, session: AsyncSession, tmp_path: Path
 ) -> None:
     pack = await packed(settings, history, tmp_path / "pack")
-    suggestion, touch = rows(pack, "moments.json")
+    suggestion, touch = [r for r in rows(pack, "moments.json") if r["what"] != "outbound"]
     assert (suggestion["what"], suggestion["verdict"]) == ("suggestion", "pass")
     assert suggestion["ceiling_recorded"] == 3
     assert (touch["what"], touch["customer_level"], touch["product_level"]) == ("touch", 3, 2)
@@ -110,9 +117,35 @@ async def test_moments_tell_levels_consent_and_relation_as_they_were(
     history.customer.risk_assessed_at = LATER
     history.follow.state, history.follow.removed_at = FollowState.GONE, MONDAY
     await session.commit()
-    _, touch = rows(await packed(settings, history, tmp_path / "later"), "moments.json")
+    later = rows(await packed(settings, history, tmp_path / "later"), "moments.json")
+    [touch] = [row for row in later if row["what"] == "touch"]
     assert (touch["customer_level"], touch["ceiling"], touch["followed"]) == (None, None, False)
     assert "重新测评" in touch["level_source"]
+
+
+async def test_what_was_said_and_refused_is_a_chapter_with_its_alerts_and_levels_of_then(
+    settings: Settings, history: History, session: AsyncSession, tmp_path: Path
+) -> None:
+    history.customer.risk_level, history.customer.risk_assessed_at = 5, LATER
+    await session.commit()
+    pack = await packed(settings, history, tmp_path / "pack")
+    said = {row["source"]: row for row in rows(pack, "outbound.json")}
+    assert {source: row["state"] for source, row in said.items()} == {
+        "touch": "cleared", "suggestion": "refused",
+    }  # fmt: skip
+    assert said["touch"]["versions"][0]["version_id"] == str(history.version.id)
+    [alert] = rows(pack, "conduct_alerts.json")
+    assert alert["message_id"] == said["suggestion"]["id"]
+    moments = {r["id"]: r for r in rows(pack, "moments.json") if r["what"] == "outbound"}
+    then = moments[said["suggestion"]["id"]]
+    assert (then["customer_level"], then["ceiling_recorded"], then["verdict"]) == (3, 3, "block")
+    assert said["touch"]["consent_id"] in moments[said["touch"]["id"]]["consents"]
+    page = (pack / "index.html").read_text()
+    assert "已拦截" in page
+    assert "行为风险（飞单、资金往来、私下承诺等）" in page
+    await make_pack(settings, Order("touch", history.touch.id, tmp_path / "touch"), LATER)
+    assert [row["source"] for row in rows(tmp_path / "touch", "outbound.json")] == ["touch"]
+    assert rows(tmp_path / "touch", "conduct_alerts.json") == []
 
 
 async def test_personal_data_is_masked_and_the_book_still_fits(

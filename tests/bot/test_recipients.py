@@ -85,12 +85,15 @@ async def test_replies_touches_quotations_and_service_answers_are_all_listed(
     for name in ("甲女士", "乙先生", "丙女士", "=丁", "路人"):
         assert name in page
     assert "5 位客户收到过" in page
-    answer = await desk.get(f"{address}.csv")
+    answer = await desk.post(f"{address}/export")
     rows = list(csv.reader(io.StringIO((await answer.read()).decode("utf-8-sig"))))
     assert rows[0][:2] == ["客户", "客户编号"]
     assert sorted(row[0] for row in rows[1:]) == sorted(
         ["甲女士", "乙先生", "丙女士", "'=丁", "路人"]
     )
+    assert {row[6] for row in rows[1:]} == {
+        f"{compliance.name}（{compliance.userid}）2026-11-23 10:00 导出"
+    }
     lines = select(AuditEntry).where(AuditEntry.action == "content:version:recipients")
     [line] = (await session.execute(lines)).scalars()
     assert (line.actor, line.detail["read"]) == (compliance.userid, 5)

@@ -88,7 +88,7 @@ async def test_many_lines_are_asked_for_agreed_to_and_downloaded(
     await asker.get_by_role("button", name="提交申请").click()
     await expect(asker.get_by_text("等待同事同意")).to_be_visible()
     second = await desk_of(product, chromium, lixin)
-    await second.goto("/system/audit/exports")
+    await second.goto("/system/exports")
     await second.get_by_role("button", name="同意").click()
     await expect(second.get_by_text("已同意").last).to_be_visible()
     await asker.reload()
@@ -111,7 +111,7 @@ async def test_a_hold_is_placed_on_the_portrait_and_nothing_scrolls_sideways(
     await page.get_by_role("button", name="设置法律保全").click()
     await expect(page.locator("#hold").get_by_text("保全中")).to_be_visible()
     assert urlsplit(page.url).path == address
-    for path in ("/system/audit", "/system/audit/exports", "/system/audit/terms", address):
+    for path in ("/system/audit", "/system/exports", "/system/audit/terms", address):
         await page.goto(path)
         await page.wait_for_load_state("networkidle")
         assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path

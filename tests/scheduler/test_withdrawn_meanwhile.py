@@ -10,8 +10,15 @@ from sqlmodel import select
 from content import review
 from content.models import State, Version
 from scheduler import sending
-from scheduler.models import SendTask, TaskState, Touch, TouchState
-from scheduler.touches import DEAD_MATERIAL
+from scheduler.models import (
+    Enrolment,
+    EnrolmentState,
+    SendTask,
+    TaskState,
+    Touch,
+    TouchState,
+)
+from scheduler.touches import DEAD_MATERIAL, LEASE, claim_due
 from tests.builders import a_staff
 from tests.scheduler.worlds import Bank
 from wecom.answer import Answer
@@ -109,3 +116,56 @@ async def test_no_call_is_made_after_a_withdrawal_committed(the_bank: Bank) -> N
     before = len(states)
     await the_bank.send(wecom=looking)
     assert len(states) == before, "all are withdrawn: nothing more is called"
+
+
+async def test_what_is_queued_ends_in_the_withdrawals_own_transaction(the_bank: Bank) -> None:
+    version = await the_bank.material()
+    rm, _, _ = await the_bank.enrolled_with(version, days=(0, 3))
+    other = await the_bank.material(title="另一份")
+    await the_bank.enrolled_with(other)
+    await the_bank.send()
+    async with the_bank.sessions() as session:
+        by = the_bank.compliance(await a_staff(session, name="周岚"))
+        await review.withdraw(session, version.id, by=by, reason="有误", now=the_bank.clock())
+        await session.rollback()
+    assert TouchState.REFUSED not in await the_bank.states()
+    await the_bank.withdraw(version)
+    touches = {(t.state, *t.reasons) for t in await the_bank.touches() if t.staff_id == rm.id}
+    assert touches == {(TouchState.REFUSED, DEAD_MATERIAL)}
+    assert (await the_bank.states())[TouchState.HANDED] == 1, "other material goes on"
+    await the_bank.send()
+    ended = {one.state for one in await the_bank.rows(Enrolment) if one.staff_id == rm.id}
+    assert ended == {EnrolmentState.COMPLETED}
+
+
+async def test_expired_and_suspended_material_ends_its_touches_and_a_newer_version_keeps_them(
+    the_bank: Bank,
+) -> None:
+    expired, suspended, replaced = [
+        await the_bank.material(title=title) for title in ("到期", "暂停", "新版")
+    ]
+    rms = [(await the_bank.enrolled_with(each))[0] for each in (expired, suspended, replaced)]
+    await the_bank.change(expired, state=State.EXPIRED, ended_at=the_bank.clock())
+    await the_bank.change(
+        suspended, suspended_at=the_bank.clock(), suspended_reason="评级由 R2 调整为 R3"
+    )
+    await the_bank.change(replaced, state=State.SUPERSEDED, ended_at=the_bank.clock())
+    states = {touch.staff_id: touch.state for touch in await the_bank.touches()}
+    refused, planned = TouchState.REFUSED, TouchState.PLANNED
+    assert [states[rm.id] for rm in rms] == [refused, refused, planned]
+
+
+async def test_a_withdrawal_waits_for_no_sender_and_no_sender_for_it_in_a_ring(
+    the_bank: Bank,
+) -> None:
+    """A sender that holds the touches is passed by; it looks at the version itself."""
+    version = await the_bank.material()
+    await the_bank.enrolled_with(version)
+    async with the_bank.sessions.begin() as sender:
+        assert len(await claim_due(sender, the_bank.clock(), 10)) == 1
+        await asyncio.wait_for(the_bank.withdraw(version), 5)
+    assert (await the_bank.touch()).state is TouchState.CLAIMED
+    the_bank.clock.forward(LEASE)
+    await the_bank.send()
+    assert (await the_bank.touch()).state is TouchState.REFUSED
+    assert the_bank.platform.tasks == []
