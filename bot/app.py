@@ -31,7 +31,17 @@ from bank.bells import BELLS, Bells
 from bank.database import Sessions, open_engine, open_sessions, utc_now
 from bank.sealing import Seal, open_seal
 from bank.settings import Settings
-from bot import audit_pages, health, platform_pages, recipients, robot, system, workbench
+from bot import (
+    audit_pages,
+    expiring_pages,
+    health,
+    material_use_pages,
+    platform_pages,
+    recipients,
+    robot,
+    system,
+    workbench,
+)
 from bot.chat import customer_chat, sidebar, sidebar_actions
 from bot.demo import guide
 from bot.grants import SharedGrants
@@ -285,6 +295,8 @@ PAGES = (
     channel_form,
     channel_pages,
     welcome_pages,
+    expiring_pages,
+    material_use_pages,
     recipients,
     inbound_pages,
     system,

@@ -211,7 +211,7 @@ async def _ending(session: AsyncSession, now: datetime) -> Panel:
     return Panel(
         "30 天内到期的素材",
         "到期自动下线，需续用的请提前修订送审",
-        "/content?state=expiring",
+        "/content/expiring",
         [("素材", ""), ("类型", ""), ("作者", ""), ("有效期至", "")],
         rows,
         ("近期没有素材到期", "有效期在 30 天以内的素材会提前列在这里。"),

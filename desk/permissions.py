@@ -65,6 +65,7 @@ def _entry(title: str, path: str, icon: str, *roles: Role) -> Entry:
 SEES_CUSTOMERS = (Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
 GAINS_CUSTOMERS = (Role.RM, Role.BRANCH_MANAGER, Role.HQ)
 SEES_CONTENT = (*SEES_CUSTOMERS, Role.EDITOR, Role.APPROVER)
+SEES_ENDS = tuple(role for role in SEES_CONTENT if role is not Role.RM)
 WORKS_ON_CONTENT = (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR)
 
 MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
@@ -84,6 +85,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "内容中心",
         (
             _entry("素材中心", "/content", "document", *SEES_CONTENT),
+            _entry("即将到期", "/content/expiring", "clock", *SEES_ENDS),
             _entry("审批", "/review", "check", *WORKS_ON_CONTENT),
             _entry("产品库", "/products", "box", *SEES_CONTENT),
             _entry("索引与匹配", "/knowledge", "search", *WORKS_ON_CONTENT, Role.HQ),

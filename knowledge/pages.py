@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from aiohttp import web
-from sqlalchemy import func, or_, true
+from sqlalchemy import func, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 from sqlmodel.sql.expression import Select, SelectOfScalar
@@ -105,18 +105,6 @@ class IndexPage:
     confidence: float
     hits: list[Tried]
     gaps: list[Gap]
-
-
-@dataclass(frozen=True)
-class MaterialUse:
-    """Fragment for a material's page: searchable or not, suggested and sent how often."""
-
-    material_id: UUID
-    searchable: bool
-    suggested: int
-    sent: int
-    rejected: int
-    opens_rows: bool  # who sees suggestions, counts those for their own customers
 
 
 @routes.get("/suggestions")
@@ -276,32 +264,3 @@ async def gaps(session: AsyncSession, limit: int = 20) -> list[Gap]:
         .limit(limit)
     )
     return [Gap(*row) for row in (await session.execute(query))]
-
-
-@routes.get("/knowledge/material/{id}")
-@allow()
-async def material_use(request: web.Request) -> web.Response:
-    """Whether a material can be found here and now, and how it has been used."""
-    session, who = session_of(request), signed(request)
-    material_id, opens_rows = _uuid(request.match_info["id"]), who.may(*SEES_SUGGESTIONS)
-    if material_id is None:
-        raise web.HTTPNotFound
-    live = await library.live_version_of(session, material_id, now_of(request))
-    states = (
-        select(Suggestion.state, func.count())
-        .join(Customer, col(Customer.id) == col(Suggestion.customer_id))
-        .where(col(Suggestion.version_id).in_(_versions(material_id)))
-        .where(visible(who) if opens_rows else true())
-        .group_by(col(Suggestion.state))
-    )
-    counts = dict((await session.execute(states)).all())
-    sent = counts.get(SuggestionState.SENT, 0) + counts.get(SuggestionState.EDITED, 0)
-    context = MaterialUse(
-        material_id,
-        live is not None and request.app[LIBRARY_INDEX].holds(live.id),
-        sum(counts.values()),
-        sent,
-        counts.get(SuggestionState.REJECTED, 0),
-        opens_rows,
-    )
-    return fragment(request, "knowledge/_material_use.html", context)

@@ -4,6 +4,7 @@
    data-copy="text"                copy, or the text of the element itself when empty
    data-tabs                       a .tabs whose .tab[href="#panel"] switch panels on this page
    data-open="#dialog", data-close open and close a <dialog>; data-open="" inside htmx targets opens itself
+   data-drawer="/address"          a link whose plain click opens that address in #drawer, beside the list
    data-chart='{…}'                an ECharts option drawn in the house's colours
    data-preview-of="#textarea"     shows what is typed, a bubble a paragraph; data-preview-name for {客户称呼}
    data-check-all="name"           ticks every checkbox of that name in the same form or table
@@ -147,6 +148,12 @@
     event.preventDefault();
     if (await ask(question(link))) location.assign(link.href);
   };
+  const openDrawer = (event, link) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    link.focus(); /* where Esc leads back to */
+    globalThis.htmx.ajax("GET", link.dataset.drawer, { target: "#drawer", swap: "innerHTML" });
+  };
   const open = (dialog) => { if (dialog && !dialog.open) dialog.showModal(); };
 
   document.addEventListener("click", (event) => {
@@ -157,6 +164,7 @@
     if (root.classList.contains("menu-open") && !hit(".menu")) root.classList.remove("menu-open");
     if ((found = hit("[data-copy]"))) return void copy(found);
     if ((found = hit("a[data-confirm][href]"))) return void follow(event, found);
+    if ((found = hit("a[data-drawer]"))) return openDrawer(event, found);
     if ((found = hit("[data-open]")) && found.dataset.open) return open(find(found.dataset.open));
     if ((found = hit("[data-close]"))) return void found.closest("dialog")?.close();
     if (hit("[data-back]")) return void (history.length > 1 ? history.back() : location.assign("/"));

@@ -27,6 +27,8 @@ TABLE: dict[str, set[Role]] = {
     "/service": BUSINESS,
     "/service/accounts": {R.COMPLIANCE, R.AUDITOR, R.HQ},
     "/content": ALL - {R.ADMIN},
+    "/content/export.xlsx": ALL - {R.ADMIN},
+    "/content/expiring": ALL - {R.ADMIN, R.RM},
     "/content/new": {R.EDITOR},
     "/content/imports": {R.EDITOR},
     "/content/imports/template.csv": {R.EDITOR},
