@@ -24,6 +24,7 @@ import customers.holder_pages
 import customers.pages
 import desk.components
 import desk.signin
+import knowledge.gap_pages
 import knowledge.pages
 import outbound.pages
 import scheduler.pages
@@ -313,6 +314,7 @@ PAGES = (
     customers.hold_pages,
     customers.holder_pages,
     knowledge.pages,
+    knowledge.gap_pages,
     outbound.pages,
     scheduler.pages,
     attribution.pages,

@@ -80,6 +80,7 @@ async def create(
         use=Use(draft.use),
         owner_id=writing.owner.id if writing.owner else by.id,
         created_at=now,
+        gap_id=draft.gap_id,
     )
     session.add(material)
     await session.flush()

@@ -66,6 +66,7 @@ SEES_CUSTOMERS = (Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, R
 GAINS_CUSTOMERS = (Role.RM, Role.BRANCH_MANAGER, Role.HQ)
 SEES_CONTENT = (*SEES_CUSTOMERS, Role.EDITOR, Role.APPROVER)
 SEES_ENDS = tuple(role for role in SEES_CONTENT if role is not Role.RM)
+SEES_GAPS = (Role.EDITOR, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
 WORKS_ON_CONTENT = (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR)
 
 MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
@@ -88,6 +89,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             _entry("即将到期", "/content/expiring", "clock", *SEES_ENDS),
             _entry("审批", "/review", "check", *WORKS_ON_CONTENT),
             _entry("产品库", "/products", "box", *SEES_CONTENT),
+            _entry("内容缺口", "/gaps", "inbox", *SEES_GAPS),
             _entry("索引与匹配", "/knowledge", "search", *WORKS_ON_CONTENT, Role.HQ),
         ),
     ),

@@ -38,6 +38,7 @@ TABLE: dict[str, set[Role]] = {
     "/products": ALL - {R.ADMIN},
     "/products/import": {R.EDITOR, R.HQ},
     "/knowledge": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR, R.HQ},
+    "/gaps": {R.EDITOR, R.COMPLIANCE, R.AUDITOR, R.HQ},
     "/sops": BUSINESS,
     "/touches": BUSINESS,
     "/attribution": BUSINESS | {R.EDITOR},
