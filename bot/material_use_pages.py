@@ -95,7 +95,7 @@ def _figures(use: Use, material_id: UUID, who: Signed, model: Model) -> list[Fig
         suggestions("修改后发送", use.edited, "edited"),
         suggestions("不合适", use.rejected, "rejected"),
         Figure("触达送达", count(use.delivered), received),
-        Figure("触达客户", count(use.reached), received),
+        Figure("收到过的客户", count(use.reached), received),
         Figure("带来转化", f"{count(use.conversions)} 笔", lines),
         Figure("归因金额", yuan(use.cents, short=True), lines),
     ]
