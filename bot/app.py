@@ -40,10 +40,11 @@ from bot import (
     platform_pages,
     recipients,
     robot,
+    script_pages,
     system,
     workbench,
 )
-from bot.chat import customer_chat, sidebar, sidebar_actions
+from bot.chat import customer_chat, sidebar, sidebar_actions, sidebar_scripts
 from bot.demo import guide
 from bot.grants import SharedGrants
 from bot.inbound import inbox, repair, repair_pages, webhook
@@ -290,6 +291,7 @@ PAGES = (
     service_pages,
     desk.signin,
     sidebar_actions,
+    sidebar_scripts,
     sidebar,
     guide,
     workbench,
@@ -304,6 +306,7 @@ PAGES = (
     audit_pages,
     repair_pages,
     platform_pages,
+    script_pages,
     content.pages,
     content.suspension_pages,
     content.product_import_pages,

@@ -86,6 +86,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "内容中心",
         (
             _entry("素材中心", "/content", "document", *SEES_CONTENT),
+            _entry("话术库", "/scripts", "chat", *SEES_CONTENT),
             _entry("即将到期", "/content/expiring", "clock", *SEES_ENDS),
             _entry("审批", "/review", "check", *WORKS_ON_CONTENT),
             _entry("产品库", "/products", "box", *SEES_CONTENT),

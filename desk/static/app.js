@@ -5,6 +5,7 @@
    data-tabs                       a .tabs whose .tab[href="#panel"] switch panels on this page
    data-open="#dialog", data-close open and close a <dialog>; data-open="" inside htmx targets opens itself
    data-drawer="/address"          a link whose plain click opens that address in #drawer, beside the list
+   data-sortable="shelf=…"         a list whose draggable items (data-id) change places; keys have buttons beside them
    data-chart='{…}'                an ECharts option drawn in the house's colours
    data-preview-of="#textarea"     shows what is typed, a bubble a paragraph; data-preview-name for {客户称呼}
    data-check-all="name"           ticks every checkbox of that name in the same form or table
@@ -260,6 +261,23 @@
     });
   };
 
+  /* Dragging only says where an item goes: the form of the buttons beside it does the rest. */
+  const sortable = (list) => {
+    let moving = null;
+    const over = (item) => all(".is-over", list).concat(item || []).forEach((each) => each.classList.toggle("is-over", each === item));
+    list.addEventListener("dragstart", (event) => { moving = event.target.closest("[data-id]"); moving?.classList.add("is-dragged"); });
+    list.addEventListener("dragend", () => { moving?.classList.remove("is-dragged"); over(null); moving = null; });
+    list.addEventListener("dragover", (event) => { if (moving) { event.preventDefault(); over(event.target.closest("[data-id]")); } });
+    list.addEventListener("drop", (event) => {
+      const onto = event.target.closest("[data-id]");
+      const form = moving && find("form[action*='/move']", moving);
+      if (!form || !onto || onto === moving) return;
+      event.preventDefault();
+      find("[name='to']", form).value = String(all("[data-id]", list).indexOf(onto));
+      form.requestSubmit();
+    });
+  };
+
   const preview = (shown) => {
     const source = find(shown.dataset.previewOf);
     if (!source) return;
@@ -339,6 +357,7 @@
     each("[data-preview-of]", preview);
     each("form[data-by-kind]", follows);
     each("[data-drop]", takesDrops);
+    each("[data-sortable]", sortable);
     each(".toast[data-toast]", (shown) => fade(shown, 2000));
     each("[data-open='']", (inside) => open(inside.closest("dialog")));
   };

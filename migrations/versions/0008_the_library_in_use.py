@@ -1,4 +1,4 @@
-"""The library in use: content gaps, cards about what ends."""
+"""The library in use: content gaps, cards about what ends, the library of scripts."""
 
 import sqlalchemy as sa
 import sqlmodel
@@ -48,9 +48,53 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("suggestion_id", name=op.f("pk_gap_question")),
     )
     op.create_index(op.f("ix_gap_question_gap_id"), "gap_question", ["gap_id"])
+    _scripts()
+
+
+def _scripts() -> None:
+    op.create_table(
+        "script_folder",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("level", sa.Enum("branch", "personal", name="scriptlevel", native_enum=False, create_constraint=True, length=32), nullable=False),
+        sa.Column("branch_id", sa.Uuid(), nullable=True),
+        sa.Column("staff_id", sa.Uuid(), nullable=True),
+        sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("made_at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.CheckConstraint("(level = 'branch') = (branch_id IS NOT NULL) AND (level = 'personal') = (staff_id IS NOT NULL)", name=op.f("ck_script_folder_somebodys")),
+        sa.ForeignKeyConstraint(["branch_id"], ["branch.id"], name=op.f("fk_script_folder_branch_id_branch")),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_script_folder_staff_id_staff")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_script_folder")),
+        sa.UniqueConstraint("level", "branch_id", "staff_id", "name", name=op.f("uq_script_folder_level_branch_id_staff_id_name"), postgresql_nulls_not_distinct=True),
+    )
+    op.create_index(op.f("ix_script_folder_branch_id"), "script_folder", ["branch_id"])
+    op.create_index(op.f("ix_script_folder_staff_id"), "script_folder", ["staff_id"])
+    op.create_table(
+        "script_place",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("folder_id", sa.Uuid(), nullable=True),
+        sa.Column("material_id", sa.Uuid(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["folder_id"], ["script_folder.id"], name=op.f("fk_script_place_folder_id_script_folder"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["material_id"], ["material.id"], name=op.f("fk_script_place_material_id_material")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_script_place")),
+        sa.UniqueConstraint("folder_id", "material_id", name=op.f("uq_script_place_folder_id_material_id"), postgresql_nulls_not_distinct=True),
+    )
+    op.create_index("ix_script_place_material", "script_place", ["material_id"])
+    op.create_table(
+        "script_favourite",
+        sa.Column("staff_id", sa.Uuid(), nullable=False),
+        sa.Column("material_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["material_id"], ["material.id"], name=op.f("fk_script_favourite_material_id_material")),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_script_favourite_staff_id_staff")),
+        sa.PrimaryKeyConstraint("staff_id", "material_id", name=op.f("pk_script_favourite")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("script_favourite")
+    op.drop_table("script_place")
+    op.drop_table("script_folder")
     op.drop_table("gap_question")
     op.drop_table("content_gap")
     op.drop_index("ix_suggestion_no_match", table_name="suggestion")

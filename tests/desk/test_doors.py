@@ -39,6 +39,8 @@ TABLE: dict[str, set[Role]] = {
     "/products/import": {R.EDITOR, R.HQ},
     "/knowledge": {R.EDITOR, R.APPROVER, R.COMPLIANCE, R.AUDITOR, R.HQ},
     "/gaps": {R.EDITOR, R.COMPLIANCE, R.AUDITOR, R.HQ},
+    "/scripts": ALL - {R.ADMIN},
+    "/scripts/export.xlsx": {R.EDITOR},
     "/sops": BUSINESS,
     "/touches": BUSINESS,
     "/attribution": BUSINESS | {R.EDITOR},
