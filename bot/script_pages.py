@@ -10,6 +10,7 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from attribution.chosen import page_of
 from attribution.models import Touchpoint, TouchpointKind
 from bank import audit
 from bank.models import Role
@@ -24,6 +25,8 @@ from desk.signed import now_of, session_of, signed
 
 routes = web.RouteTableDef()
 
+FOLDERS = ("folder:", "series:")
+PAGE = 50
 KEEPS_OWN = (Role.RM, Role.BRANCH_MANAGER)
 
 
@@ -47,6 +50,10 @@ class ScriptsPage:
     folders: list[tuple[str, str]]  # one may fill
     levels: list[tuple[str, str]]  # of which one may make a folder
     in_folder: bool
+    in_series: bool  # 组合话术
+    total: int
+    number: int
+    pages: int
     may_order: bool  # a list that is searched has no order of its own
     may_import: bool
     opens_rows: bool
@@ -68,27 +75,35 @@ async def _shown(request: web.Request, error: str = "") -> web.Response:
     key, text = _key(request), request.query.get("q", "").strip()[:60]
     here = next((branch for branch in tree if branch.key == key), tree[0])
     found = [s for s in await scripts.inside(session, known, here.key, who) if _holds(s, text)]
-    in_folder = here.key.startswith("folder:")
+    in_folder = here.key.startswith(FOLDERS)
     folders = [(b.key, f"{b.level} · {b.name}") for b in tree if _may_fill(b)]
+    may_order = here.may_keep and here.key not in (ALL, FAVOURITES) and not text
+    # What can be put in order is shown whole: a place on another page could not be reached.
+    size = len(found) or 1 if may_order else PAGE
+    number, pages = page_of(request, len(found), size)
     context = ScriptsPage(
         tree=tree,
         here=here,
         text=text,
-        lines=await _lines(session, found),
+        lines=await _lines(session, found[(number - 1) * size : number * size]),
         folders=[each for each in folders if each[0] != here.key],
         levels=_levels(request),
         in_folder=in_folder,
-        may_order=here.may_keep and here.key not in (ALL, FAVOURITES) and not text,
+        in_series=here.key.startswith("series:"),
+        total=len(found),
+        number=number,
+        pages=pages,
+        may_order=may_order,
         may_import=who.may(Role.EDITOR),
         opens_rows=who.may(*SEES_RECIPIENTS),
-        query=urlencode({"shelf": here.key}),
+        query=urlencode({"shelf": here.key} | ({"q": text} if text else {})),
         error=error,
     )
     return page(request, "bot/scripts.html", context, status=422 if error else 200)
 
 
 def _may_fill(branch: Branch) -> bool:
-    return branch.key.startswith("folder:") and branch.may_keep
+    return branch.key.startswith(FOLDERS) and branch.may_keep
 
 
 def _levels(request: web.Request) -> list[tuple[str, str]]:
@@ -139,11 +154,16 @@ async def make_folder(request: web.Request) -> web.Response:
     if level not in set(ScriptLevel):
         return await _shown(request, "请选择文件夹属于个人还是支行。")
     made = await scripts.make_folder(
-        session_of(request), ScriptLevel(level), name, signed(request), now_of(request)
+        session_of(request),
+        ScriptLevel(level),
+        name,
+        signed(request),
+        now_of(request),
+        series=form.get("series") == "yes",
     )
     if isinstance(made, Refused):
         return await _shown(request, made.reason)
-    return _to(f"folder:{made.id}", f"已新建文件夹“{made.name}”")
+    return _to(made.key, f"已新建“{made.name}”，请把话术放进来")
 
 
 @routes.post("/scripts/folders/delete")
@@ -153,7 +173,7 @@ async def drop_folder(request: web.Request) -> web.Response:
     gone = await scripts.drop_folder(session_of(request), _key(request), signed(request))
     if isinstance(gone, Refused):
         return await _shown(request, gone.reason)
-    return _to(ALL, f"已删除文件夹“{gone.name}”，话术仍在话术库中")
+    return _to(ALL, f"已删除“{gone.name}”，话术仍在话术库中")
 
 
 @routes.post(f"/scripts/{{material_id:{ID}}}/put")

@@ -41,7 +41,17 @@ class ScriptFolder(SQLModel, table=True):
     branch_id: UUID | None = Field(default=None, foreign_key="branch.id", index=True)
     staff_id: UUID | None = Field(default=None, foreign_key="staff.id", index=True)
     name: str
+    series: bool = Field(
+        default=False,
+        sa_column_kwargs={"server_default": "false"},
+        description="组合话术: its scripts are sent one after another, in their order",
+    )
     made_at: datetime = instant()
+
+    @property
+    def key(self) -> str:
+        """Its name in addresses."""
+        return f"{'series' if self.series else 'folder'}:{self.id}"
 
 
 class ScriptPlace(SQLModel, table=True):

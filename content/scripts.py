@@ -2,7 +2,8 @@
 
 The bank's tree is the category each script was approved with: nobody but a review changes it. A
 branch's folders are kept by its manager, one's own by oneself; a folder holds no words, only the
-place of what is approved, so what ends is gone from every folder at once.
+place of what is approved, so what ends is gone from every folder at once. A series 组合话术 is a
+folder whose scripts are sent one after another.
 """
 
 from collections import Counter
@@ -113,7 +114,7 @@ async def _folders(session: AsyncSession, scripts: Sequence[Script], who: Person
     live = {script.material.id for script in scripts}
     return [
         Branch(
-            f"folder:{folder.id}", folder.name, folder.level.label, 0,
+            folder.key, folder.name, folder.level.label, 0,
             sum(material_id in live for material_id in ids), may_keep(folder, who),
         )
         for folder, ids in held
@@ -172,19 +173,26 @@ async def inside(
 
 async def _folder(session: AsyncSession, key: str, who: Person) -> ScriptFolder | None:
     """The folder a key names, if this person sees it."""
-    return next((f for f in await folders(session, who) if key == f"folder:{f.id}"), None)
+    return next((f for f in await folders(session, who) if key == f.key), None)
 
 
 async def make_folder(
-    session: AsyncSession, level: ScriptLevel, name: str, who: Person, now: datetime
+    session: AsyncSession,
+    level: ScriptLevel,
+    name: str,
+    who: Person,
+    now: datetime,
+    *,
+    series: bool = False,
 ) -> ScriptFolder | Refused:
-    """A new folder of one's branch or of one's own."""
+    """A new folder, or a series, of one's branch or of one's own."""
     wanted = name.strip()
     folder = ScriptFolder(
         level=level,
         branch_id=who.branch_id if level is ScriptLevel.BRANCH else None,
         staff_id=who.id if level is ScriptLevel.PERSONAL else None,
         name=wanted,
+        series=series,
         made_at=now,
     )
     if not may_keep(folder, who) or (level is ScriptLevel.BRANCH and who.branch_id is None):

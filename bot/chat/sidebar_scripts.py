@@ -43,10 +43,18 @@ async def tree_part(request: web.Request) -> web.Response:
     """The tree, with favourites first."""
     session, who = session_of(request), signed(request)
     known = await scripts.all_scripts(session, who, now_of(request), everywhere=False)
-    tree = [b for b in await scripts.tree(session, known, who) if b.count or b.key == ALL]
+    key = request.query.get("shelf", ALL)
+    tree = [b for b in await scripts.tree(session, known, who) if _shows(b, key)]
     here = f"/sidebar/{request.match_info['contact']}"
-    part = TreePart(here, request.query.get("shelf", ALL), tree)
-    return fragment(request, "sidebar/_script_tree.html", part)
+    return fragment(request, "sidebar/_script_tree.html", TreePart(here, key, tree))
+
+
+def _shows(branch: Branch, key: str) -> bool:
+    """One row is narrow: the first level, the way to where one is, and what lies below it."""
+    if not branch.count and branch.key != ALL:
+        return False
+    above = branch.key.rpartition("/")[0]
+    return branch.depth == 0 or branch.key == key or key == above or key.startswith(f"{above}/")
 
 
 async def on_shelf(request: web.Request, documents: list[LibraryDocument]) -> list[LibraryDocument]:

@@ -59,6 +59,7 @@ def _scripts() -> None:
         sa.Column("branch_id", sa.Uuid(), nullable=True),
         sa.Column("staff_id", sa.Uuid(), nullable=True),
         sa.Column("name", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("series", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("made_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.CheckConstraint("(level = 'branch') = (branch_id IS NOT NULL) AND (level = 'personal') = (staff_id IS NOT NULL)", name=op.f("ck_script_folder_somebodys")),
         sa.ForeignKeyConstraint(["branch_id"], ["branch.id"], name=op.f("fk_script_folder_branch_id_branch")),

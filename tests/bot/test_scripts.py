@@ -84,6 +84,33 @@ async def test_folders_are_kept_by_whom_they_belong_to_and_seen_by_no_other(
     assert "感谢转介绍" in await seller.text("/scripts")
 
 
+async def test_a_series_is_numbered_beside_the_chat_in_its_order(
+    product: Product, session: AsyncSession
+) -> None:
+    branch = await a_branch(session)
+    rm = await a_staff(session, Role.RM, branch=branch)
+    customer = await a_customer(session, branch=branch)
+    await a_follow(session, rm, customer)
+    hello, offer = await a_script(session, "先问候"), await a_script(session, "再说明")
+    desk = await at_desk(product, session, rm)
+    made = await desk.post(
+        "/scripts/folders", {"level": "personal", "name": "首次联系", "series": "yes"}
+    )
+    assert made.status == 303
+    key = (await session.execute(select(ScriptFolder))).scalar_one().key
+    assert key.startswith("series:")
+    for version in (offer, hello):
+        put = await desk.post(f"/scripts/{version.material_id}/put", {"folder": key})
+        assert put.status == 303
+    assert await moved(desk, hello.material_id, "up", key) == 303
+    beside = await product.client(rm, "sidebar")
+    tab = await beside.text(f"/sidebar/{customer.external_userid}/scripts?shelf={key}")
+    assert tab.index("1. 先问候") < tab.index("2. 再说明")
+    assert "首次联系（组合） 2" in await beside.text(
+        f"/sidebar/{customer.external_userid}/script-tree"
+    )
+
+
 async def moved(desk: Visitor, material_id: UUID, to: str, shelf: str) -> int:
     answer = await desk.post(f"/scripts/{material_id}/move?shelf={shelf}", {"to": to})
     return answer.status
