@@ -154,6 +154,16 @@ async def sum_behind(session: AsyncSession, behind: Behind) -> tuple[int, int]:
     return lines, int(cents)
 
 
+async def conversions_behind(session: AsyncSession, behind: Behind) -> int:
+    """How many different conversions the credit lines behind a number speak of."""
+    query = (
+        select(func.count(func.distinct(Credit.conversion_id)))
+        .join(Conversion, col(Conversion.id) == col(Credit.conversion_id))
+        .where(*_credited(behind))
+    )
+    return (await session.execute(query)).scalar_one()
+
+
 async def lines_behind(
     session: AsyncSession, behind: Behind, *, limit: int, offset: int = 0
 ) -> list[CreditLine]:

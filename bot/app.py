@@ -24,6 +24,7 @@ import customers.holder_pages
 import customers.pages
 import desk.components
 import desk.signin
+import knowledge.gap_pages
 import knowledge.pages
 import outbound.pages
 import scheduler.pages
@@ -34,16 +35,19 @@ from bank.settings import Settings
 from bot import (
     audit_pages,
     certificate_pages,
+    expiring_pages,
     export_pages,
     health,
     holder_export,
+    material_use_pages,
     platform_pages,
-    recipients,
+    recipient_pages,
     robot,
+    script_pages,
     system,
     workbench,
 )
-from bot.chat import customer_chat, sidebar, sidebar_actions
+from bot.chat import customer_chat, sidebar, sidebar_actions, sidebar_scripts
 from bot.demo import guide
 from bot.grants import SharedGrants
 from bot.inbound import inbox, repair, repair_pages, webhook
@@ -290,13 +294,16 @@ PAGES = (
     service_pages,
     desk.signin,
     sidebar_actions,
+    sidebar_scripts,
     sidebar,
     guide,
     workbench,
     channel_form,
     channel_pages,
     welcome_pages,
-    recipients,
+    expiring_pages,
+    material_use_pages,
+    recipient_pages,
     holder_export,
     export_pages,
     inbound_pages,
@@ -305,6 +312,7 @@ PAGES = (
     audit_pages,
     repair_pages,
     platform_pages,
+    script_pages,
     content.pages,
     content.suspension_pages,
     content.product_import_pages,
@@ -315,6 +323,7 @@ PAGES = (
     customers.hold_pages,
     customers.holder_pages,
     knowledge.pages,
+    knowledge.gap_pages,
     outbound.pages,
     scheduler.pages,
     attribution.pages,

@@ -157,4 +157,5 @@ _ACTS: dict[CardKind, Act] = {
     CardKind.CHURN: _seen,
     CardKind.TASKS: _no_more_today,
     CardKind.CONDUCT: _look_into,
+    CardKind.EXPIRY: _seen,
 }

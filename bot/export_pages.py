@@ -8,7 +8,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from bot import audit_export, exports, holder_export, recipients
+from bot import audit_export, exports, holder_export, recipient_pages
 from bot.audit_search import wanted_of
 from bot.models import ExportKind, ExportRequest
 from bot.system import actor_names
@@ -82,7 +82,7 @@ async def _lines_of_the_book(request: web.Request, asked: ExportRequest) -> web.
 
 FILES: dict[ExportKind, File] = {
     ExportKind.AUDIT: _lines_of_the_book,
-    ExportKind.RECIPIENTS: recipients.agreed,
+    ExportKind.RECIPIENTS: recipient_pages.agreed,
     ExportKind.HOLDERS: holder_export.agreed,
 }
 

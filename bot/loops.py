@@ -20,7 +20,7 @@ from bot.service import chat as service_chat
 from bot.service import rows as service_rows
 from bot.service.answers import Assistant
 from bot.welcoming import contact_ways, welcome_rows
-from knowledge import indexing
+from knowledge import gaps, indexing
 from outbound import alerts
 from scheduler import sending
 from scheduler.clock import Clockwork
@@ -38,6 +38,7 @@ TOUCH_PATIENCE = 5.0
 LEARNING_PAUSE = 2.0
 WAY_PATIENCE = 5.0
 SEEN_PAUSE = 10.0
+GAP_PAUSE = 5.0
 INTENT_PAUSE = 60.0
 HELD_PAUSE = 20.0
 SERVICE_PAUSE = 10.0
@@ -90,6 +91,7 @@ def _loops(settings: Settings, parts: Parts, role: Role) -> list[Coroutine[Any, 
         _on_bell(parts, indexing.BELL, TOUCH_PATIENCE, stop_touches),
         _on_bell(parts, contact_ways.BELL, WAY_PATIENCE, make_contact_ways),
         _every(parts, INTENT_PAUSE, look_up_intents),
+        _every(parts, GAP_PAUSE, find_gaps),
         _on_bell(parts, inbox.BELL, EVENT_PATIENCE, handle_events),
         keep_repairing(parts),
         _on_bell(parts, customer_chat.QUESTION_BELL, EVENT_PATIENCE, answer),
@@ -122,6 +124,12 @@ async def learn(parts: Parts) -> None:
     if parts.index.has_more_to_learn:
         async with parts.sessions.begin() as session:
             await parts.index.learn(session, parts.now())
+
+
+async def find_gaps(parts: Parts) -> None:
+    """Group what nobody could answer, and see what is answered by now."""
+    async with parts.sessions.begin() as session:
+        await gaps.catch_up(session, parts.index, parts.now())
 
 
 async def handle_events(parts: Parts) -> None:

@@ -354,6 +354,7 @@ class CardKind(enum.StrEnum):
     CHURN = "churn"
     TASKS = "tasks"
     CONDUCT = "conduct"
+    EXPIRY = "expiry"
 
 
 class MemberCard(SQLModel, table=True):

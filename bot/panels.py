@@ -21,8 +21,8 @@ from customers.book import visible
 from customers.models import Customer
 from desk.render import count, day, when
 from desk.signed import Signed
-from knowledge.models import Suggestion, SuggestionState
-from knowledge.pages import gaps
+from knowledge import gap_rows
+from knowledge.models import ContentGap, GapState, Suggestion, SuggestionState
 from scheduler import records
 
 SHOWN = 8
@@ -213,7 +213,7 @@ async def _ending(session: AsyncSession, now: datetime) -> Panel:
     return Panel(
         "30 天内到期的素材",
         "到期自动下线，需续用的请提前修订送审",
-        "/content?state=expiring",
+        "/content/expiring",
         [("素材", ""), ("类型", ""), ("作者", ""), ("有效期至", "")],
         rows,
         ("近期没有素材到期", "有效期在 30 天以内的素材会提前列在这里。"),
@@ -223,20 +223,24 @@ async def _ending(session: AsyncSession, now: datetime) -> Panel:
 async def _gaps(session: AsyncSession, *, writes: bool) -> Panel:
     rows = [
         [
-            Cell(gap.question, f"/content/new?{urlencode({'question': gap.question})}" * writes),
-            Cell(count(gap.times), style="num"),
-            Cell(when(gap.newest, "%m-%d %H:%M"), style="nowrap"),
+            Cell(row.gap.question, _writing(row.gap) * writes),
+            Cell(count(row.times), style="num"),
+            Cell(when(row.newest, "%m-%d %H:%M"), style="nowrap"),
         ]
-        for gap in await gaps(session, SHOWN)
+        for row in (await gap_rows.gaps(session, GapState.OPEN, size=SHOWN)).rows
     ]
     return Panel(
         "客户常问、库里没有的",
         "点问题即可补一份素材" if writes else "按提问次数排列，问题已脱敏",
-        "/knowledge",
+        "/gaps",
         [("客户的问题", ""), ("提问次数", "num"), ("最近一次", "")],
         rows,
         ("没有内容缺口", "客户的问题都能在素材库里找到依据。"),
     )
+
+
+def _writing(gap: ContentGap) -> str:
+    return f"/content/new?{urlencode({'gap': str(gap.id), 'question': gap.question})}"
 
 
 async def _blocked(session: AsyncSession, who: Signed) -> Panel:

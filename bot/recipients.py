@@ -5,13 +5,11 @@ sent, touches and welcomes delivered), replies that quote the version beside ano
 messages of 微信客服.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from aiohttp import web
 from sqlalchemy import (
     ColumnElement,
     Select,
@@ -21,6 +19,7 @@ from sqlalchemy import (
     func,
     literal,
     null,
+    or_,
     union_all,
 )
 from sqlalchemy import select as rows_of
@@ -28,25 +27,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from attribution.models import Touchpoint
-from bank import audit
 from bank.models import Branch, Staff
-from bank.sheets import csv_of
-from bot import exports
-from bot.models import ExportKind, ExportRequest, ServiceMessage, ServiceSession, ServiceSpeaker
-from content.material_pages import ID, SEES_RECIPIENTS
+from bot.models import ServiceMessage, ServiceSession, ServiceSpeaker
 from content.models import Material, Version
-from content.shelf import Standing, standing
 from customers.book import SEES_ALL, visible
 from customers.models import Customer
-from desk.downloads import ALONE, CSV, attachment
-from desk.permissions import allow
-from desk.render import page, when
-from desk.signed import Signed, now_of, session_of, signed
+from desk.signed import Signed
 from knowledge.models import Suggestion, SuggestionState
 
-routes = web.RouteTableDef()
+Versions = Select[UUID]
 
-PAGE = 50
 SENT = (SuggestionState.SENT, SuggestionState.EDITED)
 WAYS = {
     "reply_sent": "客户经理回复",
@@ -54,7 +44,38 @@ WAYS = {
     "quoted": "回复中引用",
     "service": "微信客服答复",
 }
-HEADINGS = ("客户", "客户编号", "支行", "客户经理", "方式", "时间", exports.MARK)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What was sent: one version, or a material in any of its versions."""
+
+    material: Material
+    version: Version | None
+
+    @property
+    def versions(self) -> Versions:
+        """The versions it means."""
+        ids = rows_of(col(Version.id))
+        if self.version is not None:
+            return ids.where(col(Version.id) == self.version.id)
+        return ids.where(col(Version.material_id) == self.material.id)
+
+    @property
+    def title(self) -> str:
+        """How readers know it."""
+        return self.version.title if self.version else self.material.title
+
+    @property
+    def number(self) -> str:
+        """Which version, in words."""
+        return f"V{self.version.number}" if self.version else "全部版本"
+
+    @property
+    def address(self) -> str:
+        """Of the list of who received it."""
+        at = f"versions/{self.version.id}" if self.version else str(self.material.id)
+        return f"/content/{at}/recipients"
 
 
 @dataclass(frozen=True)
@@ -75,95 +96,22 @@ class Recipient:
         return WAYS.get(self.way, self.way)
 
 
-@dataclass(frozen=True)
-class RecipientsPage:
-    """Everyone the reader may see who received a version."""
-
-    material: Material
-    version: Version
-    standing: Standing
-    recipients: list[Recipient]
-    customers: int  # how many different ones
-    total: int
-    number: int
-    pages: int
-    alone: int  # as many may be exported without a second person
-
-
-@routes.get(f"/content/versions/{{version_id:{ID}}}/recipients")
-@allow(*SEES_RECIPIENTS)
-async def show_recipients(request: web.Request) -> web.Response:
-    """Who received this version, newest first, as far as one may see the customers."""
-    session, who = session_of(request), signed(request)
-    material, version = await _version(request)
-    found = await received(session, version.id, who)
-    asked = request.query.get("page", "1")
-    pages = max(1, -(-len(found) // PAGE))
-    number = min(max(1, int(asked)), pages) if asked.isascii() and asked.isdigit() else 1
-    context = RecipientsPage(
-        material=material,
-        version=version,
-        standing=standing(version, now_of(request)),
-        recipients=found[(number - 1) * PAGE : number * PAGE],
-        customers=len({one.customer_id or one.customer for one in found}),
-        total=len(found),
-        number=number,
-        pages=pages,
-        alone=ALONE,
+async def reached(session: AsyncSession, material_id: UUID, scope: ColumnElement[bool]) -> int:
+    """How many different customers within the scope received any version of the material."""
+    these = rows_of(col(Version.id)).where(col(Version.material_id) == material_id)
+    told = union_all(_seen(these), _quoted(these), _served(these)).subquery()
+    rows = (
+        rows_of(func.count(func.distinct(told.c.customer_id)))
+        .select_from(told)
+        .join(Customer, col(Customer.id) == told.c.customer_id)
+        .where(scope)
     )
-    return page(request, "bot/recipients.html", context)
+    return (await session.execute(rows)).scalar_one()
 
 
-@routes.post(f"/content/versions/{{version_id:{ID}}}/recipients/export")
-@allow(*SEES_RECIPIENTS)
-async def export_recipients(request: web.Request) -> web.Response:
-    """The same list as a file; a long one becomes a request for a second person."""
-    session, who, now = session_of(request), signed(request), now_of(request)
-    material, version = await _version(request)
-    found = await received(session, version.id, who)
-    if len(found) <= ALONE:
-        return _taken(request, material, version, found, exports.watermark(who, now))
-    about = f"《{version.title}》{material.code} V{version.number}"
-    wanted = {"version_id": str(version.id), "about": about}
-    wish = exports.Wish(ExportKind.RECIPIENTS, len(found), wanted)
-    return await exports.asked_for(request, wish, f"/content/versions/{version.id}/recipients")
-
-
-async def agreed(request: web.Request, asked: ExportRequest) -> web.Response | str:
-    """The list that was agreed to: who had received it by then; in words why not."""
-    session, who, now = session_of(request), signed(request), now_of(request)
-    version = await session.get_one(Version, UUID(asked.query["version_id"]))
-    material = await session.get_one(Material, version.material_id)
-    everyone = await received(session, version.id, who)
-    found = [one for one in everyone if one.at <= asked.asked_at]
-    if len(found) > asked.rows:
-        return exports.MOVED
-    return _taken(request, material, version, found, exports.watermark(who, now, asked))
-
-
-def _taken(
-    request: web.Request, material: Material, version: Version, found: list[Recipient], mark: str
-) -> web.Response:
-    """The file; that somebody took it is in the audit book."""
-    audit.record(
-        session_of(request), "content:version:recipients", version.id,
-        by=signed(request).userid, now=now_of(request), number=version.number, read=len(found),
-    )  # fmt: skip
-    name = f"recipients-{material.code}-V{version.number}.csv"
-    return attachment(name, as_csv(found, mark), CSV)
-
-
-async def _version(request: web.Request) -> tuple[Material, Version]:
-    session = session_of(request)
-    version = await session.get(Version, UUID(request.match_info["version_id"]))
-    if version is None or version.approved_at is None:
-        raise web.HTTPNotFound
-    return await session.get_one(Material, version.material_id), version
-
-
-async def received(session: AsyncSession, version_id: UUID, who: Signed) -> list[Recipient]:
-    """Every reception of this version by a customer this member of staff may see, newest first."""
-    told = union_all(_seen(version_id), _quoted(version_id), _served(version_id)).subquery()
+async def received(session: AsyncSession, these: Versions, who: Signed) -> list[Recipient]:
+    """Every reception of these versions by a customer one may see, newest first."""
+    told = union_all(_seen(these), _quoted(these), _served(these)).subquery()
     rows = (
         rows_of(
             col(Customer.name),
@@ -181,40 +129,40 @@ async def received(session: AsyncSession, version_id: UUID, who: Signed) -> list
     )
     found = [Recipient(*row) for row in await session.execute(rows)]
     if who.may(*SEES_ALL):
-        found += [Recipient(*row) for row in await session.execute(_strangers(version_id))]
+        found += [Recipient(*row) for row in await session.execute(_strangers(these))]
     return sorted(found, key=lambda one: (one.at, one.customer), reverse=True)
 
 
-def _seen(version_id: UUID) -> Select[Any]:
+def _seen(these: Versions) -> Select[Any]:
     point = Touchpoint
     return _told(
         col(point.customer_id), col(point.staff_id), cast(col(point.kind), Text), col(point.at)
-    ).where(col(point.version_id) == version_id)
+    ).where(col(point.version_id).in_(these))
 
 
-def _quoted(version_id: UUID) -> Select[Any]:
+def _quoted(these: Versions) -> Select[Any]:
     """Replies made of several materials: the touchpoint names only the first."""
     reply = Suggestion
     at = func.coalesce(col(reply.decided_at), col(reply.created_at))
     return _told(col(reply.customer_id), col(reply.staff_id), literal("quoted"), at).where(
         col(reply.state).in_(SENT),
-        col(reply.citations).contains([{"version_id": str(version_id)}]),
-        col(reply.version_id).is_distinct_from(version_id),
+        _quotes(these),
+        or_(col(reply.version_id).is_(None), col(reply.version_id).not_in(these)),
     )
 
 
-def _served(version_id: UUID) -> Select[Any]:
+def _served(these: Versions) -> Select[Any]:
     """Answers of 微信客服 to customers we know."""
     said = _told(col(Customer.id), null(), literal("service"), col(ServiceMessage.sent_at))
     return (
         said.select_from(ServiceMessage)
         .join(ServiceSession, col(ServiceSession.id) == ServiceMessage.session_id)
         .join(Customer, col(Customer.external_userid) == ServiceSession.external_userid)
-        .where(*_answered_with(version_id))
+        .where(*_answered_with(these))
     )
 
 
-def _strangers(version_id: UUID) -> "Select[*tuple[Any, ...]]":
+def _strangers(these: Versions) -> "Select[*tuple[Any, ...]]":
     """Answers of 微信客服 to people who are nobody's customer yet."""
     nobody = rows_of(col(Customer.id)).where(
         col(Customer.external_userid) == ServiceSession.external_userid
@@ -231,16 +179,31 @@ def _strangers(version_id: UUID) -> "Select[*tuple[Any, ...]]":
         )
         .select_from(ServiceMessage)
         .join(ServiceSession, col(ServiceSession.id) == ServiceMessage.session_id)
-        .where(*_answered_with(version_id), ~nobody.correlate(ServiceSession).exists())
+        .where(*_answered_with(these), ~nobody.correlate(ServiceSession).exists())
     )
 
 
-def _answered_with(version_id: UUID) -> tuple[ColumnElement[bool], ...]:
+def _answered_with(these: Versions) -> tuple[ColumnElement[bool], ...]:
     return (
         col(ServiceMessage.speaker) == ServiceSpeaker.ROBOT,
         col(ServiceMessage.failure) == "",
-        col(ServiceMessage.version_ids).contains([str(version_id)]),
+        _names_one(col(ServiceMessage.version_ids), these),
     )
+
+
+def _quotes(these: Versions) -> ColumnElement[bool]:
+    """A citation of the reply is of one of these versions."""
+    one = these.subquery()
+    cited = func.jsonb_build_array(func.jsonb_build_object("version_id", cast(one.c.id, Text)))
+    found = rows_of(one.c.id).where(col(Suggestion.citations).op("@>")(cited))
+    return found.correlate(Suggestion).exists()
+
+
+def _names_one(ids: Any, these: Versions) -> ColumnElement[bool]:
+    """A list of ids as stored holds one of these versions."""
+    one = these.subquery()
+    found = rows_of(one.c.id).where(ids.op("@>")(func.jsonb_build_array(cast(one.c.id, Text))))
+    return found.correlate(ServiceMessage).exists()
 
 
 def _told(customer: Any, staff: Any, way: Any, at: Any) -> Select[Any]:
@@ -248,9 +211,3 @@ def _told(customer: Any, staff: Any, way: Any, at: Any) -> Select[Any]:
         customer.label("customer_id"), cast(staff, Uuid).label("staff_id"),
         way.label("way"), at.label("at"),
     )  # fmt: skip
-
-
-def as_csv(found: Iterable[Recipient], mark: str) -> bytes:
-    """For Excel; nothing in it is run as a formula."""
-    rows = ((r.customer, r.bank_no, r.branch, r.rm, r.way_label, when(r.at), mark) for r in found)
-    return csv_of(HEADINGS, rows)

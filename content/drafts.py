@@ -31,6 +31,7 @@ class DraftMaterial:
     product_codes: tuple[str, ...] = ()
     file_id: UUID | None = None
     told: Particulars = NOTHING_TOLD
+    gap_id: UUID | None = None  # the content gap it is written for
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def read_form(form: MultiMapping[object]) -> DraftMaterial:
         product_codes=tuple(_all(form, "products")),
         file_id=_uuid(_typed(form, "file_id")),
         told=_told(form, kind, use),
+        gap_id=_uuid(_typed(form, "gap")),
     )
 
 

@@ -179,6 +179,12 @@ async def marked(
     return base64.b64decode(answer["picture"])
 
 
+async def cover(data: bytes, kind: str, size: tuple[int, int]) -> str | Refused:
+    """A picture or the first page of a PDF, small, as PNG in base64."""
+    answer = await _ask_child(data, f"cover:{kind}", {"size": size})
+    return Refused(SAY[str(answer["refused"])]) if "refused" in answer else str(answer["cover"])
+
+
 async def package_of(data: bytes) -> Package | Refused:
     """The table of contents of a package and the rows of its list; nothing is unpacked yet."""
     answer = await _checked(data, "zip")

@@ -33,6 +33,8 @@ HEADINGS = {
     "card_text": "卡片描述",
     "app_id": "小程序AppID",
     "page": "小程序页面",
+    "owner": "负责人账号",
+    "branches": "支行代码",
 }
 NEEDED = ("title",)
 ALSO = {"文件名": "file", "问法": "questions", "产品": "products", "内容": "body", "话术": "body",
@@ -102,6 +104,8 @@ def _told(
         licence=cells.get("licence", ""),
         licensed_until=_day(cells.get("licensed_until", "")),
         ai_made=_yes(cells, "ai_made"),
+        owner=cells.get("owner", "").strip(),
+        branches=tuple(_several(cells.get("branches", ""))),
         card=Card(
             url=cells.get("url", ""),
             title=cells.get("card_title", ""),

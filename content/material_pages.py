@@ -1,6 +1,5 @@
-"""素材中心: the list of material, one material with its history, its file, withdrawing it."""
+"""One material with its history, on a page or in a drawer; its file, withdrawing it."""
 
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlencode
@@ -28,13 +27,13 @@ from content import (
 )
 from content.differences import Line
 from content.files import FILES
-from content.models import Kind, Material, Passage, Product, State, StoredFile, Version
+from content.models import Material, Passage, Product, State, StoredFile, Version
 from content.phone import Phone, phone_of
-from content.shelf import Reader, Standing, Wanted, standing
+from content.shelf import Reader, Standing, standing
 from desk.downloads import attachment
 from desk.keys import SETTINGS
 from desk.permissions import allow
-from desk.render import page, see_other
+from desk.render import fragment, page, see_other
 from desk.signed import Signed, now_of, session_of, signed
 from wecom.channels import Channel
 
@@ -52,6 +51,7 @@ READERS = (
 MAY_LINK = tuple(role for role in READERS if role != Role.AUDITOR)
 SEES_RECIPIENTS = (Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
 SEE_ALL = tuple(role for role in READERS if role != Role.RM)
+Options = list[tuple[str, str]]
 ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 VERBS = {
@@ -75,21 +75,6 @@ VERBS = {
     "suspend": ("暂停使用", "red"),
     "resume": ("恢复使用", "green"),
 }
-
-Options = list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class ListPage:
-    """素材中心."""
-
-    wanted: Wanted  # the filter as typed
-    query: str  # the filter for the pager's links
-    shelf: shelf.Shelf  # rows of this page, total, pages
-    kinds: Options
-    states: Options
-    products: Options
-    may_write: bool
 
 
 @dataclass(frozen=True)
@@ -142,49 +127,18 @@ def reader_of(who: Signed) -> Reader:
     return Reader(only_live=not who.may(*SEE_ALL), branch_id=who.branch_id)
 
 
-@routes.get("/content")
-@allow(*READERS)
-async def material_list(request: web.Request) -> web.Response:
-    """The list with its filters."""
-    session, who, now = session_of(request), signed(request), now_of(request)
-    reader = reader_of(who)
-    wanted = _wanted(request)
-    states = [s for s in shelf.STATES if not reader.only_live or s[0] in ("approved", "expiring")]
-    typed = {
-        "kind": wanted.kind,
-        "state": wanted.state,
-        "product": wanted.product,
-        "q": wanted.text,
-    }
-    context = ListPage(
-        wanted=wanted,
-        query=urlencode({name: value for name, value in typed.items() if value}),
-        shelf=await shelf.shelf(session, wanted, reader, now),
-        kinds=[("", "全部类型"), *((kind.value, kind.label) for kind in Kind)],
-        states=[("", "全部状态"), *states],
-        products=[("", "全部产品"), *((p.code, p.name) for p in await products.find(session))],
-        may_write=who.may(Role.EDITOR),
-    )
-    return page(request, "content/list.html", context)
-
-
-def _wanted(request: web.Request) -> Wanted:
-    query = request.query
-    number = query.get("page", "1")
-    return Wanted(
-        kind=query.get("kind", ""),
-        state=query.get("state", ""),
-        product=query.get("product", ""),
-        text=query.get("q", "").strip()[:60],
-        page=int(number) if re.fullmatch("[0-9]{1,6}", number) else 1,
-    )
-
-
 @routes.get(f"/content/{{material_id:{ID}}}")
 @allow(*READERS)
 async def show_material(request: web.Request) -> web.Response:
     """One material; `?v=2` shows that version, `?from=1&to=2` a difference."""
     return page(request, "content/show.html", await _material_page(request, _id(request)))
+
+
+@routes.get(f"/content/{{material_id:{ID}}}/drawer")
+@allow(*READERS)
+async def show_in_drawer(request: web.Request) -> web.Response:
+    """The same, beside the list it was opened from."""
+    return fragment(request, "content/_drawer.html", await _material_page(request, _id(request)))
 
 
 def _id(request: web.Request, name: str = "material_id") -> UUID:

@@ -80,6 +80,7 @@ async def create(
         use=Use(draft.use),
         owner_id=writing.owner.id if writing.owner else by.id,
         created_at=now,
+        gap_id=draft.gap_id,
     )
     session.add(material)
     await session.flush()
@@ -111,17 +112,60 @@ async def revise(
 
     Kind and products belong to the material and stay: another product is another material.
     """
-    locked = select(Material).where(Material.id == material_id).with_for_update()
-    material = (await session.execute(locked)).scalar_one()
-    draft = await _of_material(session, material, draft)
-    about = await products.of_material(session, material_id)
+    material = await _locked(session, material_id)
     before = await versions_of(session, material_id)
-    owners = [by.id, *(version.author_id for version in before)]
-    writing = await _writing(session, files, draft, about, by, now, house, owners=owners)
+    writing = await _next(session, files, material, before, draft, by, now, house)
     if isinstance(writing, Refused):
         return writing
     if before and before[0].sha256 == _fingerprint(writing):
         return Refused({"body": "内容与上一版本相同，没有需要保存的修改。"})
+    return await _appended(session, material, before, writing)
+
+
+async def repeat(
+    session: AsyncSession,
+    files: FileStore,
+    version: Version,
+    by: Person,
+    now: datetime,
+    *,
+    house: House = PLAIN,
+) -> Version | Refused:
+    """The next version with the words of this one, state draft: what ends is reviewed anew."""
+    material = await _locked(session, version.material_id)
+    before = await versions_of(session, material.id)
+    draft = await draft_of(session, material, version)
+    writing = await _next(session, files, material, before, draft, by, now, house)
+    if isinstance(writing, Refused):
+        return writing
+    return await _appended(session, material, before, writing)
+
+
+async def _locked(session: AsyncSession, material_id: UUID) -> Material:
+    locked = select(Material).where(Material.id == material_id).with_for_update()
+    return (await session.execute(locked)).scalar_one()
+
+
+async def _next(
+    session: AsyncSession,
+    files: FileStore,
+    material: Material,
+    before: list[Version],
+    draft: DraftMaterial,
+    by: Person,
+    now: datetime,
+    house: House,
+) -> "_Writing | Refused":
+    """What the next version is made of, or what to correct first."""
+    draft = await _of_material(session, material, draft)
+    about = await products.of_material(session, material.id)
+    owners = [by.id, *(version.author_id for version in before)]
+    return await _writing(session, files, draft, about, by, now, house, owners=owners)
+
+
+async def _appended(
+    session: AsyncSession, material: Material, before: list[Version], writing: "_Writing"
+) -> Version:
     draft = writing.draft
     material.title, material.use = draft.title, Use(draft.use)
     if writing.owner is not None:

@@ -280,6 +280,9 @@ class Material(SQLModel, table=True):
     use: Use = word(Use)
     owner_id: UUID = Field(foreign_key="staff.id", index=True)
     created_at: datetime = instant()
+    gap_id: UUID | None = Field(
+        default=None, index=True, description="the content gap it was written for; knowledge has it"
+    )
 
 
 class MaterialProduct(SQLModel, table=True):

@@ -4,8 +4,10 @@ from aiohttp import web
 
 from content import (
     comment_pages,
+    cover_pages,
     import_pages,
     link_pages,
+    list_pages,
     material_pages,
     review_pages,
     review_queue_pages,
@@ -17,7 +19,9 @@ from content import (
 routes: list[web.AbstractRouteDef] = [
     *writing_pages.routes,
     *import_pages.routes,
+    *list_pages.routes,
     *material_pages.routes,
+    *cover_pages.routes,
     *link_pages.routes,
     *review_queue_pages.routes,
     *road_pages.routes,

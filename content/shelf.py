@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_
@@ -12,20 +13,14 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from bank.models import Staff
-from content import products
+from content import products, shelf_filters
+from content.covers import COVERED
 from content.library import for_branch, is_live
-from content.models import (
-    Kind,
-    Material,
-    MaterialProduct,
-    Product,
-    State,
-    StoredFile,
-    Version,
-)
+from content.models import Material, MaterialProduct, Product, State, StoredFile, Version
+from content.shelf_filters import ENDING_SOON, Live, Newest, live_now
+from content.shelf_filters import Wanted as Wanted
 
-ENDING_SOON = timedelta(days=30)
-PAGE_SIZE = 20
+Owner = aliased(Staff, name="owner")
 
 TONES = {
     State.DRAFT: "grey",
@@ -37,16 +32,6 @@ TONES = {
     State.WITHDRAWN: "dark",
     State.EXPIRED: "dark",
 }
-STATES = (
-    ("draft", "草稿"),
-    ("submitted", "待审"),
-    ("rejected", "已驳回"),
-    ("returned", "退回修改"),
-    ("approved", "已上线"),
-    ("expiring", "即将到期"),
-    ("suspended", "已暂停"),
-    ("ended", "已过期或下线"),
-)
 
 
 @dataclass(frozen=True)
@@ -73,17 +58,6 @@ def standing(version: Version, now: datetime) -> Standing:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """The filter of the list, as typed."""
-
-    kind: str = ""
-    state: str = ""
-    product: str = ""
-    text: str = ""
-    page: int = 1
-
-
-@dataclass(frozen=True)
 class Row:
     """A material in the list: its newest version, and the live one where they differ."""
 
@@ -93,6 +67,13 @@ class Row:
     live: Version | None
     products: list[Product]
     author: str
+    owner: str
+    cover: UUID | None  # the version whose file can be shown small; none: a cover of words
+
+    @property
+    def ends(self) -> datetime | None:
+        """When what is live stops being so; of what never was, nothing."""
+        return (self.live or self.version).valid_until
 
 
 @dataclass(frozen=True)
@@ -112,46 +93,55 @@ class Reader:
     branch_id: UUID | None
 
 
-Newest = aliased(Version, name="newest")
-Live = aliased(Version, name="live")
-
-
 async def shelf(session: AsyncSession, wanted: Wanted, reader: Reader, now: datetime) -> Shelf:
-    """The materials of this filter, last touched first."""
+    """One page of the materials of this filter, in the order asked for."""
     matching = _matching(wanted, reader, now)
     counted = select(func.count()).select_from(matching.subquery())
     total = (await session.execute(counted)).scalar_one()
-    pages = max(1, -(-total // PAGE_SIZE))
+    pages = max(1, -(-total // wanted.size))
     page = min(max(1, wanted.page), pages)
-    rows = matching.order_by(col(Newest.created_at).desc(), col(Material.code))
-    rows = rows.offset((page - 1) * PAGE_SIZE).limit(PAGE_SIZE)
-    found = (await session.execute(rows)).all()
-    about = await products.of_materials(session, [material.id for material, *_ in found])
-    shown = [
-        _row(material, live if reader.only_live else newest, live, author, about, now)
-        for material, newest, live, author in found
-    ]
-    return Shelf(shown, total, pages)
+    rows = matching.order_by(*shelf_filters.order(wanted.sort, reader.only_live))
+    rows = rows.offset((page - 1) * wanted.size).limit(wanted.size)
+    found = [_Found(*row) for row in await session.execute(rows)]
+    about = await products.of_materials(session, [each.material.id for each in found])
+    return Shelf([_row(each, reader, about, now) for each in found], total, pages)
 
 
-def _row(
-    material: Material,
-    version: Version,
-    live: Version | None,
-    author: str,
-    about: dict[UUID, list[Product]],
-    now: datetime,
-) -> Row:
-    other = live if live is not None and live.id != version.id else None
-    return Row(material, version, standing(version, now), other, about.get(material.id, []), author)
+class _Found(NamedTuple):
+    """A line as the database gives it."""
+
+    material: Material
+    newest: Version
+    live: Version | None
+    author: str
+    owner: str
+    media_type: str | None  # of the file of the version shown
+
+
+def _row(found: _Found, reader: Reader, about: dict[UUID, list[Product]], now: datetime) -> Row:
+    live = found.live
+    version = live if reader.only_live and live is not None else found.newest
+    return Row(
+        material=found.material,
+        version=version,
+        standing=standing(version, now),
+        live=live if live is not None and live.id != version.id else None,
+        products=about.get(found.material.id, []),
+        author=found.author,
+        owner=found.owner,
+        cover=version.id if found.media_type in COVERED else None,
+    )
 
 
 def _matching(
     wanted: Wanted, reader: Reader, now: datetime
-) -> "Select[Material, Version, Version, str]":
+) -> "Select[Material, Version, Version, str, str, str]":
     last = rows_of(func.max(Version.number)).where(col(Version.material_id) == Material.id)
+    shown = Live if reader.only_live else Newest
     rows = (
-        rows_of(Material, Newest, Live, col(Staff.name))
+        rows_of(
+            Material, Newest, Live, col(Staff.name), col(Owner.name), col(StoredFile.media_type)
+        )
         .select_from(Material)
         .join(
             Newest,
@@ -160,8 +150,10 @@ def _matching(
                 col(Newest.number) == last.correlate(Material).scalar_subquery(),
             ),
         )
-        .outerjoin(Live, and_(col(Live.material_id) == Material.id, *_live(now)))
+        .outerjoin(Live, and_(col(Live.material_id) == Material.id, *live_now(now)))
         .join(Staff, col(Staff.id) == Newest.author_id)
+        .join(Owner, col(Owner.id) == Material.owner_id)
+        .outerjoin(StoredFile, col(StoredFile.id) == shown.file_id)
     )
     if reader.only_live:
         mine: ColumnElement[bool] = col(Live.branch_ids).is_(None)
@@ -169,58 +161,7 @@ def _matching(
             mine = or_(mine, col(Live.branch_ids).contains([reader.branch_id]))
         rows = rows.where(col(Live.id).is_not(None), mine)
     # Who sees only what is live also searches only there: a draft must not answer by being found.
-    return rows.where(*_filters(wanted, Live if reader.only_live else Newest, now))
-
-
-def _live(now: datetime) -> list[ColumnElement[bool]]:
-    return [
-        col(Live.state) == State.APPROVED,
-        col(Live.suspended_at).is_(None),
-        col(Live.valid_from) <= now,
-        col(Live.valid_until) > now,
-    ]
-
-
-def _filters(wanted: Wanted, shown: type[Version], now: datetime) -> list[ColumnElement[bool]]:
-    filters: list[ColumnElement[bool]] = []
-    if wanted.kind in list(Kind):
-        filters.append(col(Material.kind) == Kind(wanted.kind))
-    if wanted.state:
-        filters.append(_in_state(wanted.state, shown, now))
-    if wanted.product:
-        speaking = (
-            select(MaterialProduct.material_id)
-            .join(Product, col(Product.id) == MaterialProduct.product_id)
-            .where(Product.code == wanted.product)
-        )
-        filters.append(col(Material.id).in_(speaking))
-    if wanted.text:
-        like = f"%{products.escaped(wanted.text)}%"
-        filters.append(
-            or_(
-                col(Material.code).ilike(like),
-                col(shown.title).ilike(like),
-                col(shown.body).ilike(like),
-                func.array_to_string(col(shown.questions), "\n").ilike(like),
-            )
-        )
-    return filters
-
-
-def _in_state(state: str, shown: type[Version], now: datetime) -> ColumnElement[bool]:
-    newest = col(shown.state)
-    if state == "approved":
-        return col(Live.id).is_not(None)
-    if state == "expiring":
-        return col(Live.valid_until) <= now + ENDING_SOON
-    if state == "suspended":
-        return and_(newest == State.APPROVED, col(shown.suspended_at).is_not(None))
-    if state == "ended":
-        over = newest.in_([State.WITHDRAWN, State.EXPIRED])
-        return or_(over, and_(newest == State.APPROVED, col(shown.valid_until) <= now))
-    if state in ("draft", "submitted", "rejected", "returned"):
-        return newest == State(state)
-    return col(Material.id).is_not(None)
+    return rows.where(*shelf_filters.filters(wanted, shown, now))
 
 
 async def about_product(
@@ -229,11 +170,35 @@ async def about_product(
     """Materials that speak of this product, as the reader may see them."""
     speaking = select(MaterialProduct.material_id).where(MaterialProduct.product_id == product_id)
     rows = _matching(Wanted(), reader, now).where(col(Material.id).in_(speaking))
-    found = (await session.execute(rows.order_by(col(Material.code)))).all()
-    return [
-        _row(material, live if reader.only_live else newest, live, author, {}, now)
-        for material, newest, live, author in found
-    ]
+    found = await session.execute(rows.order_by(col(Material.code)))
+    return [_row(_Found(*row), reader, {}, now) for row in found]
+
+
+async def row_of(
+    session: AsyncSession, material_id: UUID, reader: Reader, now: datetime
+) -> Row | None:
+    """One material as its line in the list; None where the reader has no such line."""
+    rows = _matching(Wanted(), reader, now).where(col(Material.id) == material_id)
+    found = (await session.execute(rows)).one_or_none()
+    return _row(_Found(*found), reader, {}, now) if found is not None else None
+
+
+async def owners(session: AsyncSession) -> list[tuple[str, str]]:
+    """Who looks after material, as (userid, name)."""
+    rows = (
+        select(Staff.userid, Staff.name)
+        .where(col(Staff.id).in_(select(Material.owner_id)))
+        .order_by(Staff.name, Staff.userid)
+    )
+    return [(userid, name) for userid, name in await session.execute(rows)]
+
+
+async def categories(session: AsyncSession, reader: Reader, now: datetime) -> list[str]:
+    """First levels of the tree of scripts that the reader's list has something in."""
+    shown = Live if reader.only_live else Newest
+    first = col(shown.particulars)[("category", "0")].as_string()
+    rows = _matching(Wanted(), reader, now).with_only_columns(first).where(first.is_not(None))
+    return sorted(set((await session.execute(rows)).scalars()))
 
 
 async def visible_versions(

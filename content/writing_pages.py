@@ -1,6 +1,7 @@
 """Writing material: the form, the file's text in it, the findings beside it, save and submit."""
 
 import asyncio
+import re
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -79,9 +80,14 @@ class FileTextPart:
 @routes.get("/content/new")
 @allow(Role.EDITOR)
 async def new_form(request: web.Request) -> web.Response:
-    """An empty form; a question nobody could answer yet comes along as its first example."""
-    asked = request.query.get("question", "").strip()[:200]
-    return await _form(request, replace(EMPTY, questions=(asked,) if asked else ()), {})
+    """An empty form; questions nobody could answer yet come along as its examples."""
+    asked = [
+        text.strip()[: drafts.LONGEST_QUESTION] for text in request.query.getall("question", [])
+    ]
+    questions = tuple(dict.fromkeys(text for text in asked if text))[: drafts.MOST_QUESTIONS]
+    gap = request.query.get("gap", "")
+    gap_id = UUID(gap) if re.fullmatch(ID, gap) else None
+    return await _form(request, replace(EMPTY, questions=questions, gap_id=gap_id), {})
 
 
 @routes.post("/content/new")

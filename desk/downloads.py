@@ -5,7 +5,9 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from bank.sheets import csv_of
+from bank.sheets import csv_of, xlsx_of
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 # As many rows may be taken out without a second person (S-20).
 ALONE = 100
@@ -15,6 +17,11 @@ CSV = "text/csv; charset=utf-8"
 def csv_file(name: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> web.Response:
     """A spreadsheet that Excel opens with its Chinese intact."""
     return attachment(name, csv_of(headings, rows), CSV)
+
+
+def xlsx_file(name: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> web.Response:
+    """A workbook of one sheet."""
+    return attachment(name, xlsx_of(headings, rows), XLSX)
 
 
 def attachment(name: str, data: bytes, media_type: str) -> web.Response:

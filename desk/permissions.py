@@ -68,6 +68,8 @@ SEES_CONTENT = (*SEES_CUSTOMERS, Role.EDITOR, Role.APPROVER)
 SEES_CERTIFICATES = (
     Role.HQ, Role.ADMIN, Role.COMPLIANCE, Role.AUDITOR, Role.BRANCH_MANAGER
 )  # fmt: skip
+SEES_ENDS = tuple(role for role in SEES_CONTENT if role is not Role.RM)
+SEES_GAPS = (Role.EDITOR, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
 WORKS_ON_CONTENT = (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR)
 
 MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
@@ -87,8 +89,11 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         "内容中心",
         (
             _entry("素材中心", "/content", "document", *SEES_CONTENT),
+            _entry("话术库", "/scripts", "chat", *SEES_CONTENT),
+            _entry("即将到期", "/content/expiring", "clock", *SEES_ENDS),
             _entry("审批", "/review", "check", *WORKS_ON_CONTENT),
             _entry("产品库", "/products", "box", *SEES_CONTENT),
+            _entry("内容缺口", "/gaps", "inbox", *SEES_GAPS),
             _entry("索引与匹配", "/knowledge", "search", *WORKS_ON_CONTENT, Role.HQ),
         ),
     ),

@@ -1,11 +1,11 @@
-"""Tables: suggestions with all that is needed to replay them; how far the index has come."""
+"""Tables: suggestions with all that it takes to replay them, content gaps, the index's cursor."""
 
 import enum
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -46,6 +46,8 @@ class Suggestion(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("question_key", "variant"),
         Index("ix_suggestion_staff_customer", "staff_id", "customer_id", "created_at"),
+        # Questions nobody could answer are looked for every few seconds, among millions answered.
+        Index("ix_suggestion_no_match", "created_at", postgresql_where="state = 'no_match'"),
     )
 
     id: UUID = key()
@@ -76,6 +78,62 @@ class Suggestion(SQLModel, table=True):
     cleared_in: str = Field(default="", description="the open sidebar page that may send it now")
     reject_reason: str = ""
     decided_at: datetime | None = instant(default=None)
+
+
+class GapState(enum.StrEnum):
+    """Where a content gap stands; only `gaps.py` writes it."""
+
+    OPEN = "open"
+    WRITING = "writing"
+    ANSWERED = "answered"
+    DISMISSED = "dismissed"
+
+    @property
+    def label(self) -> str:
+        return {
+            "open": "待处理",
+            "writing": "编写中",
+            "answered": "已解答",
+            "dismissed": "不处理",
+        }[self]
+
+
+class ContentGap(SQLModel, table=True):
+    """A content gap 内容缺口: questions of one meaning that no approved material answers."""
+
+    __tablename__ = "content_gap"
+    __table_args__ = (
+        CheckConstraint("(state = 'dismissed') = (reason <> '')", name="dismissed_with_reason"),
+        CheckConstraint(
+            "(state = 'dismissed') = (decided_by IS NOT NULL AND decided_at IS NOT NULL)",
+            name="dismissed_by_somebody",
+        ),
+        CheckConstraint(
+            "(state IN ('writing', 'answered')) = (material_id IS NOT NULL)", name="names_material"
+        ),
+        Index("ix_content_gap_state", "state"),
+    )
+
+    id: UUID = key()
+    question: str = Field(description="the first wording, personal data masked")
+    state: GapState = word(GapState, default=GapState.OPEN)
+    opened_at: datetime = instant()
+    material_id: UUID | None = Field(
+        default=None, foreign_key="material.id", description="that is being written, or answers it"
+    )
+    checked_in: str = Field(default="", description="generation of the index that was asked last")
+    reason: str = Field(default="", description="why nobody will write for it")
+    decided_by: UUID | None = Field(default=None, foreign_key="staff.id")
+    decided_at: datetime | None = instant(default=None)
+
+
+class GapQuestion(SQLModel, table=True):
+    """A question of a customer that belongs to a gap; every question to one."""
+
+    __tablename__ = "gap_question"
+
+    suggestion_id: UUID = Field(foreign_key="suggestion.id", primary_key=True)
+    gap_id: UUID = Field(foreign_key="content_gap.id", index=True)
 
 
 class IndexState(SQLModel, table=True):

@@ -3,12 +3,12 @@
 import asyncio
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from urllib.parse import urlencode
 from uuid import UUID
 
 from aiohttp import web
-from sqlalchemy import func, or_, true
+from sqlalchemy import func, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 from sqlmodel.sql.expression import Select, SelectOfScalar
@@ -23,13 +23,13 @@ from desk.render import fragment, page
 from desk.signed import now_of, session_of, signed
 from knowledge.hybrid import Audience, Found
 from knowledge.indexing import LIBRARY_INDEX
-from knowledge.models import Suggestion, SuggestionState
+from knowledge.models import ContentGap, GapQuestion, Suggestion, SuggestionState
 from wecom.channels import Channel
 
 routes = web.RouteTableDef()
 
 PAGE = 20
-FILTERS = ("q", "state", "days", "material")
+FILTERS = ("q", "state", "days", "material", "gap")
 DAYS = {str(days): timedelta(days=days) for days in (7, 30, 90)}
 SEES_SUGGESTIONS = (Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
 SEES_INDEX = (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
@@ -54,6 +54,8 @@ class SuggestionList:
     days: str  # only the last so many days; empty: all
     material: str  # title, when filtered by material
     material_id: str
+    gap: str  # question, when filtered by content gap
+    gap_id: str
     query: str  # everything but the page, for the pager
     total: int
     number: int
@@ -82,17 +84,8 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Gap:
-    """A question the library had no answer to, however often it was asked."""
-
-    question: str  # already masked
-    times: int
-    newest: datetime
-
-
-@dataclass(frozen=True)
 class IndexPage:
-    """`/knowledge`: how far the index has caught up, gaps in the library, a trial search."""
+    """`/knowledge`: how far the index has caught up, and a trial search."""
 
     seq: int
     newest: int
@@ -104,19 +97,6 @@ class IndexPage:
     tier: str
     confidence: float
     hits: list[Tried]
-    gaps: list[Gap]
-
-
-@dataclass(frozen=True)
-class MaterialUse:
-    """Fragment for a material's page: searchable or not, suggested and sent how often."""
-
-    material_id: UUID
-    searchable: bool
-    suggested: int
-    sent: int
-    rejected: int
-    opens_rows: bool  # who sees suggestions, counts those for their own customers
 
 
 @routes.get("/suggestions")
@@ -134,6 +114,7 @@ async def suggestion_list(request: web.Request) -> web.Response:
     found = [SuggestionRow(s, name, rm) for s, name, rm in (await session.execute(newest))]
     kept = {name: request.query.get(name, "") for name in FILTERS}
     title = await _title(session, kept["material"])
+    gap = await session.get(ContentGap, gap_id) if (gap_id := _uuid(kept["gap"])) else None
     context = SuggestionList(
         rows=found,
         text=kept["q"],
@@ -141,6 +122,8 @@ async def suggestion_list(request: web.Request) -> web.Response:
         days=kept["days"],
         material=title,
         material_id=kept["material"] if title else "",
+        gap=gap.question if gap else "",
+        gap_id=kept["gap"] if gap else "",
         query=urlencode({name: value for name, value in kept.items() if value}),
         total=total,
         number=number,
@@ -162,6 +145,9 @@ def _wanted(request: web.Request) -> Select[Suggestion, str, str]:
         query = query.where(Suggestion.state == SuggestionState(state))
     if material_id := _uuid(material):
         query = query.where(col(Suggestion.version_id).in_(_versions(material_id)))
+    if gap_id := _uuid(request.query.get("gap", "")):
+        asked = select(GapQuestion.suggestion_id).where(GapQuestion.gap_id == gap_id)
+        query = query.where(col(Suggestion.id).in_(asked))
     if (days := request.query.get("days", "")) in DAYS:
         query = query.where(col(Suggestion.created_at) >= now_of(request) - DAYS[days])
     if text := request.query.get("q", "").strip():
@@ -228,7 +214,7 @@ async def replay(request: web.Request) -> web.Response:
 @routes.get("/knowledge")
 @allow(*SEES_INDEX)
 async def index_page(request: web.Request) -> web.Response:
-    """How far the index is, what it could not answer, and what it finds for a sentence."""
+    """How far the index is, and what it finds for a sentence."""
     session, index = session_of(request), request.app[LIBRARY_INDEX]
     text = request.query.get("q", "").strip()[:500]
     wanted = request.query.get("risk", "")
@@ -245,7 +231,6 @@ async def index_page(request: web.Request) -> web.Response:
         tier=found.tier if found else "",
         confidence=found.confidence if found else 0.0,
         hits=hits,
-        gaps=await gaps(session),
     )
     return page(request, "knowledge/index.html", context)
 
@@ -262,46 +247,3 @@ async def _try(request: web.Request, text: str, risk: int) -> tuple[Found, list[
         if version_id in documents
     ]
     return found, hits
-
-
-async def gaps(session: AsyncSession, limit: int = 20) -> list[Gap]:
-    """Questions the library had no answer to, asked most often first."""
-    times = func.count(col(Suggestion.id))
-    newest = func.max(col(Suggestion.created_at))
-    query = (
-        select(Suggestion.question, times, newest)
-        .where(Suggestion.state == SuggestionState.NO_MATCH)
-        .group_by(col(Suggestion.question))
-        .order_by(times.desc(), newest.desc())
-        .limit(limit)
-    )
-    return [Gap(*row) for row in (await session.execute(query))]
-
-
-@routes.get("/knowledge/material/{id}")
-@allow()
-async def material_use(request: web.Request) -> web.Response:
-    """Whether a material can be found here and now, and how it has been used."""
-    session, who = session_of(request), signed(request)
-    material_id, opens_rows = _uuid(request.match_info["id"]), who.may(*SEES_SUGGESTIONS)
-    if material_id is None:
-        raise web.HTTPNotFound
-    live = await library.live_version_of(session, material_id, now_of(request))
-    states = (
-        select(Suggestion.state, func.count())
-        .join(Customer, col(Customer.id) == col(Suggestion.customer_id))
-        .where(col(Suggestion.version_id).in_(_versions(material_id)))
-        .where(visible(who) if opens_rows else true())
-        .group_by(col(Suggestion.state))
-    )
-    counts = dict((await session.execute(states)).all())
-    sent = counts.get(SuggestionState.SENT, 0) + counts.get(SuggestionState.EDITED, 0)
-    context = MaterialUse(
-        material_id,
-        live is not None and request.app[LIBRARY_INDEX].holds(live.id),
-        sum(counts.values()),
-        sent,
-        counts.get(SuggestionState.REJECTED, 0),
-        opens_rows,
-    )
-    return fragment(request, "knowledge/_material_use.html", context)

@@ -15,10 +15,11 @@ from attribution import touchpoints
 from attribution.models import Touchpoint
 from bank.bells import BELLS
 from bank.models import Role, Staff
-from bot.chat import conversations
+from bot.chat import conversations, sidebar_scripts
 from bot.models import Message
 from content import library, products
 from content.models import Kind
+from content.scripts import ALL
 from customers import book
 from customers.models import Customer, CustomerTag, Follow, Holding
 from customers.tags import tags_of
@@ -96,6 +97,8 @@ class MaterialTab:
     query: str
     documents: list[library.LibraryDocument]
     certificate: str  # what stands against selling; then only education is listed
+    shelf: str  # the branch of the tree of scripts that is shown
+    favourites: frozenset[UUID]  # materials the RM keeps at hand
 
 
 @dataclass(frozen=True)
@@ -282,11 +285,19 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
         return not_yours(request)
     query = request.query.get("q", "").strip()
     documents = await _documents(request, chat, query)
+    documents = await sidebar_scripts.on_shelf(request, documents)
     wanted = [d for d in documents if (str(d.kind) in SCRIPTS) == (tab == "scripts")]
     certificate = await _certificate(session_of(request), signed(request).id, now_of(request))
     if certificate:
         wanted = [d for d in wanted if d.kind is Kind.EDUCATION and not d.risk]
-    context = MaterialTab(chat, query, wanted[: FOUND if query else LISTED], certificate)
+    context = MaterialTab(
+        chat,
+        query,
+        wanted[: FOUND if query else LISTED],
+        certificate,
+        request.query.get("shelf", ALL),
+        await sidebar_scripts.favourites(request),
+    )
     return fragment(request, "sidebar/_chat.html", context)
 
 

@@ -17,6 +17,7 @@ from bank.models import AuditEntry, Role, Staff
 from bot.demo.people import People
 from bot.demo.rows import Rows, fact, ident, row
 from content import checks, passages, products, roads, steps
+from content.drafts import category_of
 from content.materials import fingerprint
 from content.models import (
     Kind,
@@ -32,8 +33,11 @@ from content.models import (
     Use,
     Version,
 )
+from content.particulars import Particulars
 from content.review_models import ReviewStep
 
+# Demo material speaks of a product as its subject (主讲).
+ABOUT_IT = 3
 HERE = Path(__file__).parent
 TRADING_DAYS = 243
 # Days before today. The launch wave stays valid for more than a month from now.
@@ -103,6 +107,22 @@ def shelves(rows: Rows, cast: People, today: date, seed: int) -> Shelf:
     papers = {raw["code"]: desk.publish(raw) for raw in materials_on_file()}
     _tell_projections(rows, papers)
     return Shelf(stock, papers)
+
+
+def _told(raw: dict[str, Any], about: Sequence[Product], author: Staff) -> dict[str, Any]:
+    """What a script says of itself: where it stands in the tree; other material says nothing."""
+    if "category" not in raw:
+        return {}
+    linked = tuple((code, ABOUT_IT) for code in sorted(product.code for product in about))
+    told = Particulars(
+        kind=raw["kind"],
+        use=raw["purpose"],
+        owner=author.userid,
+        channels=tuple(raw["channels"]),
+        products=linked,
+        category=category_of(raw["category"]),
+    )
+    return told.stored()
 
 
 def materials_on_file() -> list[dict[str, Any]]:
@@ -188,7 +208,7 @@ class _Desk:
         self.rows.add(material)
         self.rows.add(
             *(
-                fact(MaterialProduct, material_id=material.id, product_id=p.id, strength=3)
+                fact(MaterialProduct, material_id=material.id, product_id=p.id, strength=ABOUT_IT)
                 for p in about
             )
         )
@@ -238,6 +258,7 @@ class _Desk:
         about: Sequence[Product],
         author: Staff,
     ) -> Paper:
+        told = _told(raw, about, author)
         version = row(
             Version,
             id=ident("version", raw["code"], number),
@@ -246,7 +267,8 @@ class _Desk:
             title=raw["title"],
             body=body,
             questions=list(raw["questions"]),
-            sha256=fingerprint(raw["title"], body, raw["questions"], None),
+            sha256=fingerprint(raw["title"], body, raw["questions"], None, told),
+            particulars=told,
             risk=products.highest_rating(about),
             author_id=author.id,
             created_at=self._moment(_first_day(path), 10 if number == 1 else 11),

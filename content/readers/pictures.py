@@ -23,7 +23,7 @@ HEADER_CHUNKS = 4_000
 
 def answer(kind: str, data: bytes) -> dict[str, Any]:
     """The clean picture, its size, its label, and the words in it."""
-    _check_size(data, kind)
+    check_size(data, kind)
     from PIL import Image
 
     with Image.open(io.BytesIO(data), formats=[FORMATS[kind]]) as opened:
@@ -43,7 +43,7 @@ def answer(kind: str, data: bytes) -> dict[str, Any]:
 
 def marked(kind: str, data: bytes, label: dict[str, str], visible: bool) -> dict[str, Any]:
     """The picture with the label of AI in it, and a mark that people see."""
-    _check_size(data, kind)
+    check_size(data, kind)
     from PIL import Image
 
     with Image.open(io.BytesIO(data), formats=[FORMATS[kind]]) as opened:
@@ -55,7 +55,7 @@ def marked(kind: str, data: bytes, label: dict[str, str], visible: bool) -> dict
     return {"picture": base64.b64encode(clean).decode(), "size": drawn.size}
 
 
-def _check_size(data: bytes, kind: str) -> None:
+def check_size(data: bytes, kind: str) -> None:
     """Refuse floods of pixels from the header alone."""
     width, height = _png_size(data) if kind == "png" else _jpg_size(data)
     if width < 1 or height < 1:

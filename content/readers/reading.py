@@ -22,6 +22,10 @@ def answer_for(kind: str, data: bytes, options: dict[str, Any]) -> dict[str, Any
     """What the child says of these bytes; each reader is loaded only when it is needed."""
     from content.readers import polyglots
 
+    if kind.startswith("cover:"):
+        from content.readers import covers
+
+        return covers.answer(kind.partition(":")[2], data, **options)
     polyglots.check(kind, data)
     if kind in ("png", "jpg"):
         from content.readers import pictures

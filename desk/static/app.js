@@ -4,6 +4,8 @@
    data-copy="text"                copy, or the text of the element itself when empty
    data-tabs                       a .tabs whose .tab[href="#panel"] switch panels on this page
    data-open="#dialog", data-close open and close a <dialog>; data-open="" inside htmx targets opens itself
+   data-drawer="/address"          a link whose plain click opens that address in #drawer, beside the list
+   data-sortable="shelf=…"         a list whose draggable items (data-id) change places; keys have buttons beside them
    data-chart='{…}'                an ECharts option drawn in the house's colours
    data-preview-of="#textarea"     shows what is typed, a bubble a paragraph; data-preview-name for {客户称呼}
    data-check-all="name"           ticks every checkbox of that name in the same form or table
@@ -147,6 +149,12 @@
     event.preventDefault();
     if (await ask(question(link))) location.assign(link.href);
   };
+  const openDrawer = (event, link) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    link.focus(); /* where Esc leads back to */
+    globalThis.htmx.ajax("GET", link.dataset.drawer, { target: "#drawer", swap: "innerHTML" });
+  };
   const open = (dialog) => { if (dialog && !dialog.open) dialog.showModal(); };
 
   document.addEventListener("click", (event) => {
@@ -157,6 +165,7 @@
     if (root.classList.contains("menu-open") && !hit(".menu")) root.classList.remove("menu-open");
     if ((found = hit("[data-copy]"))) return void copy(found);
     if ((found = hit("a[data-confirm][href]"))) return void follow(event, found);
+    if ((found = hit("a[data-drawer]"))) return openDrawer(event, found);
     if ((found = hit("[data-open]")) && found.dataset.open) return open(find(found.dataset.open));
     if ((found = hit("[data-close]"))) return void found.closest("dialog")?.close();
     if (hit("[data-back]")) return void (history.length > 1 ? history.back() : location.assign("/"));
@@ -252,6 +261,23 @@
     });
   };
 
+  /* Dragging only says where an item goes: the form of the buttons beside it does the rest. */
+  const sortable = (list) => {
+    let moving = null;
+    const over = (item) => all(".is-over", list).concat(item || []).forEach((each) => each.classList.toggle("is-over", each === item));
+    list.addEventListener("dragstart", (event) => { moving = event.target.closest("[data-id]"); moving?.classList.add("is-dragged"); });
+    list.addEventListener("dragend", () => { moving?.classList.remove("is-dragged"); over(null); moving = null; });
+    list.addEventListener("dragover", (event) => { if (moving) { event.preventDefault(); over(event.target.closest("[data-id]")); } });
+    list.addEventListener("drop", (event) => {
+      const onto = event.target.closest("[data-id]");
+      const form = moving && find("form[action*='/move']", moving);
+      if (!form || !onto || onto === moving) return;
+      event.preventDefault();
+      find("[name='to']", form).value = String(all("[data-id]", list).indexOf(onto));
+      form.requestSubmit();
+    });
+  };
+
   const preview = (shown) => {
     const source = find(shown.dataset.previewOf);
     if (!source) return;
@@ -331,6 +357,7 @@
     each("[data-preview-of]", preview);
     each("form[data-by-kind]", follows);
     each("[data-drop]", takesDrops);
+    each("[data-sortable]", sortable);
     each(".toast[data-toast]", (shown) => fade(shown, 2000));
     each("[data-open='']", (inside) => open(inside.closest("dialog")));
   };

@@ -95,7 +95,7 @@ async def test_a_material_goes_from_upload_to_live_to_withdrawn_through_the_page
     assert "已上线" in shown
     assert "第 1 段" in shown
     assert "钱审" in shown
-    assert f"/knowledge/material/{version.material_id}" in shown
+    assert f"/content/{version.material_id}/use" in shown
 
     answer = await reviewer.post(f"/content/versions/{version.id}/withdraw", {"reason": "规则调整"})
     assert answer.status == 303

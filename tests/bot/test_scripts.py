@@ -1,0 +1,188 @@
+"""话术库: the tree, folders and whose they are, order, favourites, the sheet that comes back."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import select
+
+from bank.models import Role, Staff
+from content.models import Kind, Material, MaterialImport, Version
+from content.script_models import ScriptFavourite, ScriptFolder
+from tests.builders import a_branch, a_customer, a_follow, a_staff, an_approved_material
+from tests.conftest import Product, Visitor
+from tests.content.test_pages import form
+from tests.content.worlds import A_DRAFT, an_office
+
+
+async def a_script(session: AsyncSession, title: str, *category: str, **more: object) -> Version:
+    """A live script in this category."""
+    version = await an_approved_material(session, title=title, kind=Kind.SCRIPT, **more)  # type: ignore[arg-type]
+    version.particulars = {"kind": "script", "use": "accompany", "category": list(category)}
+    await session.flush()
+    return version
+
+
+def order(page: str, *titles: str) -> list[str]:
+    """The titles in the order in which the page lists them."""
+    shown = {title: page.find(f">{title}</a>") for title in titles}
+    return sorted((t for t in titles if shown[t] >= 0), key=lambda title: shown[title])
+
+
+async def at_desk(product: Product, session: AsyncSession, staff: Staff) -> Visitor:
+    await session.commit()
+    return await product.client(staff)
+
+
+async def test_the_banks_tree_is_what_was_approved_and_counts_what_one_may_use(
+    product: Product, session: AsyncSession
+) -> None:
+    mine, other = await a_branch(session), await a_branch(session, "城西支行")
+    await a_script(session, "首次沟通话术", "开户", "首次")
+    await a_script(session, "再次沟通话术", "开户", "再次", branch_ids=[other.id])
+    await a_script(session, "没有分类的话术")
+    rm = await a_staff(session, Role.RM, branch=mine)
+    desk = await at_desk(product, session, rm)
+    page = await desk.text("/scripts?shelf=category:开户")
+    assert order(page, "首次沟通话术", "再次沟通话术", "没有分类的话术") == ["首次沟通话术"]
+    assert 'href="/scripts?shelf=category%3A%E5%BC%80%E6%88%B7/%E9%A6%96%E6%AC%A1"' in page
+    assert "没有分类的话术" in await desk.text("/scripts?shelf=unsorted")
+    assert "再次沟通话术" not in await desk.text("/scripts")
+
+
+async def test_folders_are_kept_by_whom_they_belong_to_and_seen_by_no_other(
+    product: Product, session: AsyncSession
+) -> None:
+    mine, other = await a_branch(session), await a_branch(session, "城西支行")
+    script = await a_script(session, "感谢转介绍")
+    manager = await a_staff(session, Role.BRANCH_MANAGER, branch=mine)
+    rm = await a_staff(session, Role.RM, branch=mine)
+    stranger = await a_staff(session, Role.RM, branch=other)
+    boss, seller = await at_desk(product, session, manager), await product.client(rm)
+    away = await product.client(stranger)
+    assert (
+        await boss.post("/scripts/folders", {"level": "branch", "name": "本行常用"})
+    ).status == 303
+    refused = await seller.post("/scripts/folders", {"level": "branch", "name": "我建的"})
+    assert refused.status == 422
+    assert (
+        await seller.post("/scripts/folders", {"level": "personal", "name": "我的"})
+    ).status == 303
+    twice = await seller.post("/scripts/folders", {"level": "personal", "name": "我的"})
+    assert "已有文件夹“我的”" in await twice.text()
+    rows = (await session.execute(select(ScriptFolder))).scalars()
+    keys = {folder.name: f"folder:{folder.id}" for folder in rows}
+    put = f"/scripts/{script.material_id}/put"
+    assert (await boss.post(put, {"folder": keys["本行常用"]})).status == 303
+    assert (await seller.post(put, {"folder": keys["本行常用"]})).status == 422
+    assert (await boss.post(put, {"folder": keys["我的"]})).status == 422
+    page = await seller.text(f"/scripts?shelf={keys['本行常用']}")
+    assert order(page, "感谢转介绍") == ["感谢转介绍"]
+    assert "移出</button>" not in page
+    assert "本行常用" not in await away.text("/scripts")
+    assert (await seller.post(f"/scripts/folders/delete?shelf={keys['本行常用']}")).status == 422
+    assert (await boss.post(f"/scripts/folders/delete?shelf={keys['本行常用']}")).status == 303
+    assert "感谢转介绍" in await seller.text("/scripts")
+
+
+async def test_a_series_is_numbered_beside_the_chat_in_its_order(
+    product: Product, session: AsyncSession
+) -> None:
+    branch = await a_branch(session)
+    rm = await a_staff(session, Role.RM, branch=branch)
+    customer = await a_customer(session, branch=branch)
+    await a_follow(session, rm, customer)
+    hello, offer = await a_script(session, "先问候"), await a_script(session, "再说明")
+    desk = await at_desk(product, session, rm)
+    made = await desk.post(
+        "/scripts/folders", {"level": "personal", "name": "首次联系", "series": "yes"}
+    )
+    assert made.status == 303
+    key = (await session.execute(select(ScriptFolder))).scalar_one().key
+    assert key.startswith("series:")
+    for version in (offer, hello):
+        put = await desk.post(f"/scripts/{version.material_id}/put", {"folder": key})
+        assert put.status == 303
+    assert await moved(desk, hello.material_id, "up", key) == 303
+    beside = await product.client(rm, "sidebar")
+    tab = await beside.text(f"/sidebar/{customer.external_userid}/scripts?shelf={key}")
+    assert tab.index("1. 先问候") < tab.index("2. 再说明")
+    assert "首次联系（组合） 2" in await beside.text(
+        f"/sidebar/{customer.external_userid}/script-tree"
+    )
+
+
+async def moved(desk: Visitor, material_id: UUID, to: str, shelf: str) -> int:
+    answer = await desk.post(f"/scripts/{material_id}/move?shelf={shelf}", {"to": to})
+    return answer.status
+
+
+async def test_the_order_of_the_bank_is_set_by_editors_and_kept(
+    product: Product, session: AsyncSession
+) -> None:
+    first, second, third = [await a_script(session, f"话术{n}", "开户") for n in "甲乙丙"]
+    editor, rm = await a_staff(session, Role.EDITOR), await a_staff(session, Role.RM)
+    desk = await at_desk(product, session, editor)
+    shelf, titles = "category:开户", ("话术甲", "话术乙", "话术丙")
+    assert await moved(desk, third.material_id, "0", shelf) == 303
+    assert order(await desk.text(f"/scripts?shelf={shelf}"), *titles) == [
+        "话术丙",
+        "话术甲",
+        "话术乙",
+    ]
+    assert await moved(desk, first.material_id, "down", shelf) == 303
+    assert order(await desk.text(f"/scripts?shelf={shelf}"), *titles) == [
+        "话术丙",
+        "话术乙",
+        "话术甲",
+    ]
+    assert await moved(desk, second.material_id, "99999", shelf) == 303
+    seller = await product.client(rm)
+    assert await moved(seller, first.material_id, "up", shelf) == 422
+    assert order(await seller.text(f"/scripts?shelf={shelf}"), *titles) == [
+        "话术丙", "话术甲", "话术乙",
+    ]  # fmt: skip
+
+
+async def test_a_favourite_is_at_hand_beside_the_chat_until_it_ends(
+    product: Product, session: AsyncSession
+) -> None:
+    branch = await a_branch(session)
+    rm = await a_staff(session, Role.RM, branch=branch)
+    customer = await a_customer(session, branch=branch)
+    await a_follow(session, rm, customer)
+    kept, other = await a_script(session, "常用话术"), await a_script(session, "别的话术")
+    await session.commit()
+    beside = await product.client(rm, "sidebar")
+    chat = f"/sidebar/{customer.external_userid}"
+    star = await beside.post(f"{chat}/favourite", {"material": str(kept.material_id)})
+    assert 'aria-pressed="true"' in await star.text()
+    assert "我的收藏 1" in await beside.text(f"{chat}/script-tree")
+    tab = await beside.text(f"{chat}/scripts?shelf=favourites")
+    assert "选用《常用话术》" in tab
+    assert "别的话术" not in tab
+    assert f'{chat}/script-tree?shelf=favourites"' in tab
+    missing = await beside.post(f"{chat}/favourite", {"material": str(rm.id)})
+    assert missing.status == 404
+    desk = await product.client(rm)
+    assert (await desk.post(f"/scripts/{kept.material_id}/favourite")).status == 303
+    assert (await session.execute(select(ScriptFavourite))).all() == []
+    assert "别的话术" in await beside.text(f"{chat}/scripts")
+    assert other.material_id != kept.material_id
+
+
+async def test_what_is_exported_and_imported_again_is_all_the_same(
+    product: Product, session: AsyncSession
+) -> None:
+    office = await an_office(session, product.parts.settings.home / "files")
+    other = await a_staff(session, Role.EDITOR, name="沈悦")
+    await office.live()
+    await office.write(
+        A_DRAFT, kind="script", title="=感谢转介绍", questions=("怎么说谢谢", "转介绍")
+    )
+    desk = await at_desk(product, session, other)
+    sheet = await (await desk.get("/scripts/export.xlsx")).read()
+    answer = await desk.post("/content/imports", form({}, file=("话术库.xlsx", sheet)))
+    assert answer.status == 303, await answer.text()
+    report = (await session.execute(select(MaterialImport))).scalar_one()
+    assert report.counts == {"read": 2, "new": 0, "changed": 0, "same": 2, "rejected": 0}
+    assert len((await session.execute(select(Material))).all()) == 2
