@@ -16,6 +16,7 @@ BY_ID = "c.id = CAST($1 ->> 'customer_id' AS uuid)"
 OF_CUSTOMERS = {
     'holding': BY_ID,
     'group_member': BY_ID,
+    'gap_question': BY_ID,
     'outbound_message': f"{BY_ID} OR c.external_userid = $1 ->> 'contact'",
     'conduct_alert': """EXISTS (SELECT 1 FROM outbound_message m
         WHERE m.id = CAST($1 ->> 'message_id' AS uuid)
