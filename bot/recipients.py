@@ -1,8 +1,8 @@
 """Who received a version: every customer it was sent to, so that they can be told (C-37).
 
-A file or text that was sent cannot be called back. Three books know of it: touchpoints (replies
-sent, touches and welcomes delivered), replies that quote the version beside another one, and the
-messages of 微信客服.
+A file or text that was sent cannot be called back. Four books know of it: touchpoints (replies
+sent, touches and welcomes delivered, messages into groups), replies that quote the version beside
+another one, the messages of 微信客服; and who was in a group without being a customer of ours.
 """
 
 from collections.abc import Iterable
@@ -36,11 +36,12 @@ from content.material_pages import ID, SEES_RECIPIENTS
 from content.models import Material, Version
 from content.shelf import Standing, standing
 from customers.book import SEES_ALL, visible
-from customers.models import Customer
+from customers.models import Customer, CustomerGroup, GroupMember
 from desk.permissions import allow
 from desk.render import page, when
 from desk.signed import Signed, now_of, session_of, signed
 from knowledge.models import Suggestion, SuggestionState
+from outbound.models import Door, OutboundMessage, OutboundState
 
 routes = web.RouteTableDef()
 
@@ -48,9 +49,10 @@ PAGE = 50
 SENT = (SuggestionState.SENT, SuggestionState.EDITED)
 WAYS = {
     "reply_sent": "客户经理回复",
-    "touch_delivered": "触达或欢迎语",
+    "touch_delivered": "触达、欢迎语或客户群",
     "quoted": "回复中引用",
     "service": "微信客服答复",
+    "group": "客户群",
 }
 HEADINGS = ("客户", "客户编号", "支行", "客户经理", "方式", "时间")
 
@@ -159,6 +161,7 @@ async def received(session: AsyncSession, version_id: UUID, who: Signed) -> list
     found = [Recipient(*row) for row in await session.execute(rows)]
     if who.may(*SEES_ALL):
         found += [Recipient(*row) for row in await session.execute(_strangers(version_id))]
+        found += await _in_groups(session, version_id)
     return sorted(found, key=lambda one: (one.at, one.customer), reverse=True)
 
 
@@ -210,6 +213,33 @@ def _strangers(version_id: UUID) -> "Select[*tuple[Any, ...]]":
         .join(ServiceSession, col(ServiceSession.id) == ServiceMessage.session_id)
         .where(*_answered_with(version_id), ~nobody.correlate(ServiceSession).exists())
     )
+
+
+async def _in_groups(session: AsyncSession, version_id: UUID) -> list[Recipient]:
+    """People who are nobody's customer yet and were in a group when it was sent there."""
+    rows = (
+        rows_of(OutboundMessage, func.coalesce(col(Staff.name), ""), col(CustomerGroup.id))
+        .join(CustomerGroup, col(CustomerGroup.chat_id) == OutboundMessage.chat_id)
+        .outerjoin(Staff, col(Staff.id) == OutboundMessage.staff_id)
+        .where(
+            col(OutboundMessage.door) == Door.GROUP,
+            col(OutboundMessage.state) == OutboundState.SENT,
+            col(OutboundMessage.versions).contains([{"version_id": str(version_id)}]),
+        )
+    )
+    found = []
+    for said, rm, group_id in await session.execute(rows):
+        unknown = {one["member_id"] for one in said.recipients if not one["customer_id"]}
+        named = rows_of(col(GroupMember.member_id), col(GroupMember.nickname)).where(
+            col(GroupMember.group_id) == group_id, col(GroupMember.member_id).in_(unknown)
+        )
+        names = {row.member_id: row.nickname for row in await session.execute(named)}
+        at = said.settled_at or said.at
+        found += [
+            Recipient(names.get(one) or "群成员", "", "", rm, "group", at, None)
+            for one in sorted(unknown)
+        ]
+    return found
 
 
 def _answered_with(version_id: UUID) -> tuple[ColumnElement[bool], ...]:
