@@ -207,6 +207,11 @@
     const draft = event.target.closest?.("[data-draft]");
     if (draft) send(draft.closest("[data-sending]"));
   });
+  // Looked up when it is unfolded, by hand or because it was so before a refresh.
+  document.addEventListener("toggle", ({ target }) => {
+    const place = target.open && target.querySelector?.(":scope > [data-attachable]");
+    if (place?.querySelector(".skeleton")) window.htmx.ajax("GET", place.dataset.attachable, place);
+  }, true);
   document.addEventListener("change", (event) => {
     if (!event.target.matches("[data-notice]")) return;
     const card = event.target.closest("[data-sending]");
