@@ -173,6 +173,7 @@ async def test_a_combination_is_sent_by_keyboard_alone(
     await chat.picture("combination")
     await chat.card.locator("[data-draft]").press("Control+Enter")
     await expect(chat.phone).to_have_count(4)
+    await expect(chat.sidebar.locator("[data-state=sent]")).to_contain_text("另附 3 份素材")
     [row] = await sent_rows(town)
     assert row.delivered == 4
     await chat.picture("combination-sent")
@@ -217,6 +218,7 @@ async def test_a_customer_of_seventy_gets_r3_only_after_the_notice_is_ticked(
     await expect(send).to_be_enabled()
     await send.click()
     await expect(chat.phone).to_have_count(1)
+    await expect(chat.sidebar.locator("[data-state=sent]")).to_be_visible()
     [row] = await sent_rows(town)
     assert row.special_notice
 

@@ -10,7 +10,7 @@ from scheduler import clock, sending
 from scheduler.models import TouchState
 from tests.scheduler.worlds import Bank
 
-SEND, COLLECT, RECONCILE, EXPIRE, ENROL, ANCHOR = clock.JOBS
+SEND, COLLECT, RECONCILE, EXPIRE, RENEW, ENROL, ANCHOR = clock.JOBS
 
 
 async def run(bank: Bank, job: clock.Job) -> bool:
