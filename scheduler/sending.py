@@ -219,9 +219,6 @@ async def _hand_over(
     The version is held for the call: a withdrawal commits before it, and then there is none, or
     after it (F-20). What came of the call is written in a transaction of its own.
     """
-    async with sessions.begin() as holding:
-        if not await _still_intended(holding, order.task_id):
-            return False
     ids = await _uploaded(sessions, wecom, files, order, now)
     async with sessions.begin() as holding:
         if not await _still_intended(holding, order.task_id):
