@@ -100,6 +100,12 @@ class Settings(BaseSettings):
         [],
         description="Hosts a link to customers may lead to, a JSON list; each with all below it.",
     )
+    group_product_level: int = Field(
+        2,
+        ge=0,
+        le=2,
+        description="Highest product level (R) that may be spoken of in a customer group; 0: none.",
+    )
     robot_token: SecretStr = Field(
         SecretStr(""), description="Token of the internal robot (智能机器人); empty: no robot."
     )

@@ -47,7 +47,14 @@ from bot import (
     system,
     workbench,
 )
-from bot.chat import customer_chat, sidebar, sidebar_actions, sidebar_scripts
+from bot.chat import (
+    attaching,
+    customer_chat,
+    group_sidebar,
+    sidebar,
+    sidebar_actions,
+    sidebar_scripts,
+)
 from bot.demo import guide
 from bot.grants import SharedGrants
 from bot.inbound import inbox, repair, repair_pages, webhook
@@ -60,6 +67,7 @@ from bot.inbound.shedding import LOAD, Load, shedding, straight_in, watched
 from bot.inbound.spool import Spool
 from bot.intents import WrittenIntents
 from bot.service import accounts as service_accounts
+from bot.service import model_stop
 from bot.service import pages as service_pages
 from bot.service import rows as service_rows
 from bot.welcoming import channel_form, channel_pages, contact_ways, welcome_pages
@@ -74,6 +82,7 @@ from knowledge.encoder import load_encoder
 from knowledge.indexing import LIBRARY_INDEX, LibraryIndex
 from knowledge.writer import WRITER, OpenAIWriter, QuotingWriter, Writer
 from outbound import alerts
+from outbound.attachments import Stock
 from outbound.facts import policy_of
 from wecom.archive import ArchiveClient
 from wecom.client import WeComClient
@@ -129,7 +138,13 @@ class Parts:
     @property
     def greeter(self) -> Greeter:
         """The sender of welcomes, made of these parts."""
-        return Greeter(self.sessions, self.wecom, self.seal, policy_of(self.settings), self.now)
+        policy = policy_of(self.settings)
+        return Greeter(self.sessions, self.wecom, self.seal, policy, self.now, self.stock)
+
+    @property
+    def stock(self) -> Stock:
+        """Where attachments come from."""
+        return Stock(self.files, self.settings.public_url)
 
     @property
     def way_maker(self) -> WayMaker:
@@ -291,8 +306,11 @@ PAGES = (
     webhook,
     robot,
     service_accounts,
+    model_stop,
     service_pages,
     desk.signin,
+    group_sidebar,
+    attaching,
     sidebar_actions,
     sidebar_scripts,
     sidebar,

@@ -95,6 +95,11 @@ ACTIONS = {
     "customers:hold:place": "设置法律保全",
     "customers:hold:release": "解除法律保全",
     "outbound:conduct_alert:see": "核查拦截告警",
+    "outbound:model:stop": "停用模型起草",
+    "outbound:model:ask": "提出恢复模型起草",
+    "outbound:model:lift": "同意恢复模型起草",
+    "outbound:special_notice:confirm": "确认已向高龄客户特别提示",
+    "outbound:group_message:send": "发送到客户群",
     "desk:staff:signin": "登录",
 }
 SUBJECTS = {
@@ -108,6 +113,9 @@ SUBJECTS = {
     "material_import": ("素材导入", "/content/imports/{}"),
     "content_gap": ("内容缺口", ""),
     "suggestion": ("推荐回复", "/suggestions/{}"),
+    "model": ("模型起草", "/service/model"),
+    "special_notice": ("发出记录", "/system/outbound/{}"),
+    "group_message": ("发出记录", "/system/outbound/{}"),
     "customer": ("客户", "/customers/{}"),
     "consent": ("授权记录", ""),
     "follow": ("跟进关系", ""),

@@ -19,7 +19,7 @@ from bot.inbound import held, inbox, rejections, repair, retention
 from bot.service import chat as service_chat
 from bot.service import rows as service_rows
 from bot.service.answers import Assistant
-from bot.welcoming import contact_ways, welcome_rows
+from bot.welcoming import contact_ways, welcome_media, welcome_rows
 from knowledge import gaps, indexing
 from outbound import alerts
 from scheduler import sending
@@ -39,6 +39,7 @@ LEARNING_PAUSE = 2.0
 WAY_PATIENCE = 5.0
 SEEN_PAUSE = 10.0
 GAP_PAUSE = 5.0
+WARM_PAUSE = 300.0
 INTENT_PAUSE = 60.0
 HELD_PAUSE = 20.0
 SERVICE_PAUSE = 10.0
@@ -88,6 +89,7 @@ def _loops(settings: Settings, parts: Parts, role: Role) -> list[Coroutine[Any, 
         *follow,
         greet(parts),
         _every(parts, SEEN_PAUSE, note_welcomes_seen),
+        _every(parts, WARM_PAUSE, warm_welcomes),
         _on_bell(parts, indexing.BELL, TOUCH_PATIENCE, stop_touches),
         _on_bell(parts, contact_ways.BELL, WAY_PATIENCE, make_contact_ways),
         _every(parts, INTENT_PAUSE, look_up_intents),
@@ -178,6 +180,11 @@ async def greet(parts: Parts) -> None:
     """Welcome new customers, whatever the handling of events is busy with."""
     with parts.bells.ear(inbox.BELL) as ear:
         await parts.greeter.keep_greeting(ear)
+
+
+async def warm_welcomes(parts: Parts) -> None:
+    """Have the files of welcomes at WeCom before anybody comes."""
+    await welcome_media.warm(parts.sessions, parts.wecom, parts.stock, parts.now())
 
 
 async def note_welcomes_seen(parts: Parts) -> None:

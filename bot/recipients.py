@@ -1,8 +1,8 @@
 """Who received a version: every customer it was sent to, so that they can be told (C-37).
 
-A file or text that was sent cannot be called back. Three books know of it: touchpoints (replies
-sent, touches and welcomes delivered), replies that quote the version beside another one, and the
-messages of 微信客服.
+A file or text that was sent cannot be called back. Four books know of it: touchpoints (replies
+sent, touches and welcomes delivered, messages into groups), replies that quote the version beside
+another one, the messages of 微信客服; and who was in a group without being a customer of ours.
 """
 
 from dataclasses import dataclass
@@ -31,18 +31,20 @@ from bank.models import Branch, Staff
 from bot.models import ServiceMessage, ServiceSession, ServiceSpeaker
 from content.models import Material, Version
 from customers.book import SEES_ALL, visible
-from customers.models import Customer
+from customers.models import Customer, CustomerGroup, GroupMember
 from desk.signed import Signed
 from knowledge.models import Suggestion, SuggestionState
+from outbound.models import Door, OutboundMessage, OutboundState
 
 Versions = Select[UUID]
 
 SENT = (SuggestionState.SENT, SuggestionState.EDITED)
 WAYS = {
     "reply_sent": "客户经理回复",
-    "touch_delivered": "触达或欢迎语",
+    "touch_delivered": "触达、欢迎语或客户群",
     "quoted": "回复中引用",
     "service": "微信客服答复",
+    "group": "客户群",
 }
 
 
@@ -130,6 +132,7 @@ async def received(session: AsyncSession, these: Versions, who: Signed) -> list[
     found = [Recipient(*row) for row in await session.execute(rows)]
     if who.may(*SEES_ALL):
         found += [Recipient(*row) for row in await session.execute(_strangers(these))]
+        found += await _in_groups(session, these)
     return sorted(found, key=lambda one: (one.at, one.customer), reverse=True)
 
 
@@ -181,6 +184,34 @@ def _strangers(these: Versions) -> "Select[*tuple[Any, ...]]":
         .join(ServiceSession, col(ServiceSession.id) == ServiceMessage.session_id)
         .where(*_answered_with(these), ~nobody.correlate(ServiceSession).exists())
     )
+
+
+async def _in_groups(session: AsyncSession, these: Versions) -> list[Recipient]:
+    """People who are nobody's customer yet and were in a group when it was sent there."""
+    ids = [str(one) for one in (await session.execute(these)).scalars()]
+    rows = (
+        rows_of(OutboundMessage, func.coalesce(col(Staff.name), ""), col(CustomerGroup.id))
+        .join(CustomerGroup, col(CustomerGroup.chat_id) == OutboundMessage.chat_id)
+        .outerjoin(Staff, col(Staff.id) == OutboundMessage.staff_id)
+        .where(
+            col(OutboundMessage.door) == Door.GROUP,
+            col(OutboundMessage.state) == OutboundState.SENT,
+            or_(*(col(OutboundMessage.versions).contains([{"version_id": one}]) for one in ids)),
+        )
+    )
+    found = []
+    for said, rm, group_id in await session.execute(rows):
+        unknown = {one["member_id"] for one in said.recipients if not one["customer_id"]}
+        named = rows_of(col(GroupMember.member_id), col(GroupMember.nickname)).where(
+            col(GroupMember.group_id) == group_id, col(GroupMember.member_id).in_(unknown)
+        )
+        names = {row.member_id: row.nickname for row in await session.execute(named)}
+        at = said.settled_at or said.at
+        found += [
+            Recipient(names.get(one) or "群成员", "", "", rm, "group", at, None)
+            for one in sorted(unknown)
+        ]
+    return found
 
 
 def _answered_with(these: Versions) -> tuple[ColumnElement[bool], ...]:

@@ -43,7 +43,7 @@ def mask(text: str) -> Masked:
     pieces: list[str] = []
     at = 0
     for start, end, kind in sorted(taken):
-        pieces += [text[at:start], f"[{_LABELS[kind]}]"]
+        pieces += [text[at:start], f"[{LABELS[kind]}]"]
         at = end
     return Masked("".join([*pieces, text[at:]]), dict(Counter(kind for _, _, kind in taken)))
 
@@ -142,7 +142,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
         _always,
     ),
 )
-_LABELS = {
+LABELS = {
     "identity": "身份证号",
     "card": "银行卡号",
     "mobile": "手机号",

@@ -67,7 +67,7 @@ def may_recommend(
         reasons.append(_why_no_level(customer_level, assessed_at))
     elif product_level is not None and product_level > ceiling:
         reasons.append(Unsuitable.RISK_ABOVE_CUSTOMER)
-    if _needs_notice(age, product_level) and not notice_given:
+    if needs_notice(age, product_level) and not notice_given:
         reasons.append(Unsuitable.SENIOR_NEEDS_NOTICE)
     return Refused(tuple(reasons)) if reasons else Allowed()
 
@@ -98,7 +98,8 @@ def _why_no_level(level: int | None, assessed_at: datetime | None) -> Unsuitable
     return Unsuitable.ASSESSMENT_EXPIRED
 
 
-def _needs_notice(age: int | None, product_level: int | None) -> bool:
+def needs_notice(age: int | None, product_level: int | None) -> bool:
+    """Whether a customer of that age must get the special notice before this product."""
     return (
         age is not None
         and age >= SENIOR_AGE

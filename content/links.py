@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
 
 from bank import audit
 from compliance import disclosures
@@ -60,6 +61,16 @@ async def make(
     )
     await session.flush()
     return link
+
+
+async def for_sending(
+    session: AsyncSession, version_id: UUID, by: Person, now: datetime
+) -> MaterialLink | Refused:
+    """A link that is sent with a material: the one there is, or a new one."""
+    made = select(MaterialLink).where(MaterialLink.version_id == version_id)
+    oldest = made.order_by(col(MaterialLink.made_at), col(MaterialLink.token)).limit(1)
+    found = (await session.execute(oldest)).scalar_one_or_none()
+    return found or await make(session, version_id, by, now)
 
 
 async def follow(session: AsyncSession, token: str, now: datetime) -> Shown | Refused | None:

@@ -318,6 +318,11 @@ def fingerprint(
 async def fingerprint_of(session: AsyncSession, files: FileStore, version: Version) -> str:
     """The hash computed again from what is stored now, kind and products as linked included."""
     data = await files.read(version.file_id) if version.file_id else None
+    return await fingerprint_with(session, version, data)
+
+
+async def fingerprint_with(session: AsyncSession, version: Version, data: bytes | None) -> str:
+    """The same with these bytes as its file."""
     told = dict(version.particulars)
     material = await session.get(Material, version.material_id)
     if told and material is not None:

@@ -73,6 +73,7 @@ class Suggestion(SQLModel, table=True):
     prompt_hash: str = Field(default="", description="SHA-256 of what a model was asked")
     generation: str = Field(description="generation of the index that answered")
     version_id: UUID | None = Field(default=None, foreign_key="version.id", index=True)
+    attached: list[str] = _json(default_factory=list)  # versions sent beside the text, in order
     sent_text: str = Field(default="", description="the text cleared last, or what was sent")
     cleared_at: datetime | None = instant(default=None)
     cleared_in: str = Field(default="", description="the open sidebar page that may send it now")

@@ -26,12 +26,14 @@ from compliance.normalise import as_seen
 from compliance.verdict import Level, Verdict
 from compliance.verdict import Role as Speaker
 from content import library, products
+from content.sendable import SHAPES
 from customers.book import CustomerFacts
 from knowledge.hybrid import Audience, Hit
 from knowledge.indexing import LibraryIndex
 from knowledge.matching import Candidate, Match, rank
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.writer import QUOTING, Draft, QuotingWriter, Source, Writer, quote
+from outbound import stops
 from wecom.channels import Channel
 
 log = structlog.get_logger("knowledge")
@@ -249,7 +251,12 @@ async def worded(
     session: AsyncSession, question: str, sources: Sequence[Source], writer: Writer
 ) -> tuple[Draft, Verdict, tuple[str, ...]]:
     """A draft with its judgement; one that strays or is refused gives way to quoting."""
+    if await stops.current(session) is not None:
+        writer = QuotingWriter()
     draft = await writer.draft(question, sources)
+    # Stopped while the model was writing: what it wrote is dropped (C-42).
+    if draft.writer != QUOTING and await stops.current(session) is not None:
+        draft = quote(sources)
     verdict, reasons = judge(draft)
     if draft.writer == QUOTING or not (reasons or await _strays(session, draft)):
         return draft, verdict, reasons
@@ -322,7 +329,13 @@ async def with_reminder(session: AsyncSession, text: str, material_ids: Collecti
 def cited_versions(suggestion: Suggestion) -> set[UUID]:
     """Every version the suggestion is made of; all of them must be live for it to be sent."""
     cited = {UUID(citation["version_id"]) for citation in suggestion.citations}
+    cited |= set(attached_versions(suggestion))
     return cited | ({suggestion.version_id} if suggestion.version_id else set())
+
+
+def attached_versions(suggestion: Suggestion) -> list[UUID]:
+    """The versions that are sent beside the text, in their order."""
+    return [UUID(version_id) for version_id in suggestion.attached]
 
 
 def blocked_by(verdict: Verdict) -> list[str]:
@@ -399,6 +412,8 @@ async def pick(
         return Refused(("这份素材已下线、过期或不适合该客户。",))
     [document] = await library.documents(session, [version_id])
     suggestion = _quoted(question, facts, document, now, generation)
+    if document.kind in SHAPES:
+        suggestion.attached = [str(version_id)]
     suggestion.draft = await with_reminder(session, suggestion.draft, [document.material_id])
     session.add(suggestion)
     await session.flush()

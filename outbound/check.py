@@ -27,8 +27,9 @@ from compliance.suitability import may_recommend
 from compliance.verdict import PASSED, Allowed, Level, Role, Verdict
 from content import library
 from content.models import Version
+from outbound import conditions, records
 from outbound import reasons as say
-from outbound import records
+from outbound.attachments import Attached
 from outbound.facts import FIXED, Facts, Policy, Saying, gather, usable
 from outbound.models import Door, OutboundMessage, OutboundState
 from wecom.attachments import CUSTOMER_TEXT
@@ -78,6 +79,7 @@ class Cleared:
 
     message_id: UUID
     text: str = field(repr=False)
+    attachments: tuple[Attached, ...] = ()
 
 
 async def check_and_record(
@@ -131,7 +133,7 @@ async def _recorded(
     kept = await records.clear(session, row, now)
     if kept is None:
         return Refused(answer.saying, (say.SAID_ALREADY,), Cause.WORDS, answer.facts)
-    return Cleared(kept.id, kept.text)
+    return Cleared(kept.id, kept.text, answer.saying.attachments)
 
 
 def _unable(saying: Saying, error: Exception) -> Refused:
@@ -145,7 +147,9 @@ async def _judged(
     against = _staff(saying, facts, now)
     against = against or await _material(session, saying, facts, now)
     against = against or _consent(saying, facts)
-    against = against or _suitability(facts, now)
+    against = against or _suitability(saying, facts, now)
+    if not against and (why := await conditions.against(session, saying, facts, policy)):
+        against = Cause.WORDS, why
     if against:
         cause, why = against
         return Refused(saying, why, cause, facts, _verdict(saying, saying.text))
@@ -184,17 +188,24 @@ async def _material(session: AsyncSession, saying: Saying, facts: Facts, now: da
         col(Version.id).in_(saying.version_ids), *library.is_live(now)
     )
     found = set((await session.execute(alive)).scalars())
-    return Cause.MATERIAL, (say.NOT_FOR_HERE if found == saying.version_ids else say.DEAD,)
+    elsewhere = say.NOT_FOR_GROUP if saying.door is Door.GROUP else say.NOT_FOR_HERE
+    return Cause.MATERIAL, (elsewhere if found == saying.version_ids else say.DEAD,)
 
 
 def _consent(saying: Saying, facts: Facts) -> Against:
-    if not saying.marketing or facts.consent is not None:
+    # In a group it is asked of everybody there (`conditions`).
+    if not saying.marketing or facts.consent is not None or saying.door is Door.GROUP:
         return None
     return Cause.CONSENT, (NoContact.NO_CONSENT.label,)
 
 
-def _suitability(facts: Facts, now: datetime) -> Against:
-    """Words about products must suit the customer as of now; education suits everybody."""
+def _suitability(saying: Saying, facts: Facts, now: datetime) -> Against:
+    """Words about products must suit the customer as of now; education suits everybody.
+
+    A group is nobody in particular: what suits it, `conditions` says.
+    """
+    if saying.door is Door.GROUP:
+        return None
     who, level = facts.customer, facts.product_level
     if level:
         answer = may_recommend(
@@ -203,6 +214,7 @@ def _suitability(facts: Facts, now: datetime) -> Against:
             level,
             now,
             who.age if who else None,
+            notice_given=saying.notice_given,
         )
         if not isinstance(answer, Allowed):
             return Cause.SUITABILITY, tuple(reason.label for reason in answer.reasons)
@@ -230,7 +242,7 @@ def _words(
     saying: Saying, facts: Facts, text: str, policy: Policy, verdict: Verdict
 ) -> Iterator[str]:
     """What stands against these very words."""
-    if not saying.text.strip():
+    if not saying.text.strip() and not saying.attachments:
         yield say.EMPTY
     if SLOT.search(text):
         yield say.UNFILLED
@@ -295,6 +307,10 @@ def _row(answer: Passed | Refused, source_id: object, now: datetime) -> Outbound
         customer_level=who.risk_level if who else None,
         customer_ceiling=who.risk_ceiling if who else 0,
         product_level=facts.product_level,
+        attachments=[one.kept() for one in saying.attachments],
+        chat_id=saying.chat_id,
+        recipients=[conditions.seat(one) for one in saying.recipients],
+        special_notice=saying.notice_given and facts.needs_notice,
         state=OutboundState.REFUSED if isinstance(answer, Refused) else OutboundState.CLEARED,
     )
 

@@ -12,11 +12,13 @@ from sqlmodel import col
 from bank.calendar import local_day
 from bank.models import Staff
 from bank.settings import Settings
+from compliance.suitability import needs_notice
 from content import library, products
 from content.models import Kind, Product
 from customers import book
 from customers.models import Consent, Customer
 from outbound import reasons
+from outbound.attachments import Attached
 from outbound.models import Door
 from wecom.channels import Channel
 
@@ -28,7 +30,9 @@ SOURCES = {
     Door.WELCOME: "welcome",
     Door.TOUCH: "touch",
     Door.SERVICE: "service",
+    Door.GROUP: "group",
 }
+CHANNELS = {Door.SERVICE: Channel.KF, Door.GROUP: Channel.GROUP}
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,27 @@ class Policy:
     bank_name: str
     link_hosts: tuple[str, ...]
     ai_label: bool
+    group_level: int = 0  # the highest product level that may be spoken of in a customer group
 
 
 def policy_of(settings: Settings) -> Policy:
     """The bank's policy, as the settings have it."""
-    return Policy(settings.bank_name, tuple(settings.link_hosts), settings.ai_label)
+    return Policy(
+        settings.bank_name,
+        tuple(settings.link_hosts),
+        settings.ai_label,
+        settings.group_product_level,
+    )
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A customer in a group at the moment of sending."""
+
+    member_id: str
+    customer_id: UUID | None
+    name: str = field(default="", repr=False)
+    consents: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +83,10 @@ class Saying:
     passages: tuple[str, ...] = ()
     marketing: bool = False
     ai_assisted: bool = False
+    attachments: tuple[Attached, ...] = ()
+    chat_id: str = ""  # of the group it goes to
+    recipients: tuple[Seat, ...] = ()  # who is in the group at this moment
+    notice_given: bool = False  # the RM ticked the special notice to a customer of 65 or more
 
     @property
     def source(self) -> str:
@@ -72,7 +96,7 @@ class Saying:
     @property
     def channel(self) -> Channel:
         """Where the customer reads it."""
-        return Channel.KF if self.door is Door.SERVICE else Channel.SINGLE_CHAT
+        return CHANNELS.get(self.door, Channel.SINGLE_CHAT)
 
     @property
     def edited(self) -> bool:
@@ -114,6 +138,11 @@ class Facts:
             *(document.risk for document in self.documents),
             0,
         )
+
+    @property
+    def needs_notice(self) -> bool:
+        """Whether the special notice to customers of 65 or more is due (C-07)."""
+        return needs_notice(self.customer.age if self.customer else None, self.product_level)
 
     @property
     def sources(self) -> list[str]:

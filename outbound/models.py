@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index
+from sqlalchemy import CheckConstraint, Index, text
 from sqlmodel import Field, SQLModel
 
 from bank.database import document, instant, key, word
@@ -18,6 +18,7 @@ class Door(enum.StrEnum):
     WELCOME = "welcome"
     TOUCH = "touch"
     SERVICE = "service"
+    GROUP = "group"
 
     @property
     def label(self) -> str:
@@ -26,6 +27,7 @@ class Door(enum.StrEnum):
             "welcome": "欢迎语",
             "touch": "SOP 触达",
             "service": "微信客服",
+            "group": "客户群",
         }[self]
 
 
@@ -98,6 +100,15 @@ class OutboundMessage(SQLModel, table=True):
     customer_level: int | None = Field(default=None, description="C1 to C5 at that moment")
     customer_ceiling: int = Field(default=0, description="the level that counted then, 0 expired")
     product_level: int = Field(default=0, description="R1 to R5 at that moment, 0 without product")
+    attachments: list[dict[str, Any]] = document(default_factory=list)
+    delivered: int = Field(
+        default=0, description="how many of its bubbles, text first, the chat has taken"
+    )
+    chat_id: str = Field(default="", description="the group, where it went into one")
+    recipients: list[dict[str, Any]] = document(default_factory=list)
+    special_notice: bool = Field(
+        default=False, description="the RM ticked that a customer of 65 or more was told"
+    )
     state: OutboundState = word(OutboundState)
     settled_at: datetime | None = instant(default=None)
 
@@ -116,3 +127,52 @@ class ConductAlert(SQLModel, table=True):
     told_at: datetime | None = instant(default=None)
     seen_at: datetime | None = instant(default=None)
     seen_by: str = ""
+
+
+class UploadedMedia(SQLModel, table=True):
+    """A file of ours at WeCom 临时素材, alive for three days and shared by every process.
+
+    Whoever uploads holds the row's lock, so that the same bytes are never uploaded twice at once.
+    """
+
+    __tablename__ = "uploaded_media"
+
+    sha256: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True, description="image, video or file")
+    filename: str = Field(primary_key=True)
+    file_id: UUID = Field(foreign_key="stored_file.id")
+    media_id: str = ""
+    uploaded_at: datetime | None = instant(default=None)
+    used_at: datetime = instant(index=True)
+
+
+class ModelStop(SQLModel, table=True):
+    """Compliance has stopped everything a model words 停用模型, until two people lift it.
+
+    The index `uq_model_stop_open` keeps one stop at a time.
+    """
+
+    __tablename__ = "model_stop"
+    __table_args__ = (
+        Index(
+            "uq_model_stop_open",
+            text("(lifted_at IS NULL)"),
+            unique=True,
+            postgresql_where=text("lifted_at IS NULL"),
+        ),
+        CheckConstraint("(lifted_at IS NULL) = (lifted_by IS NULL)", name="lifting_is_whole"),
+        CheckConstraint(
+            "lifted_at IS NULL OR (asked_by IS NOT NULL AND asked_by <> lifted_by)",
+            name="lifted_by_two",
+        ),
+    )
+
+    id: UUID = key()
+    stopped_at: datetime = instant()
+    stopped_by: UUID = Field(foreign_key="staff.id")
+    reason: str
+    asked_by: UUID | None = Field(default=None, foreign_key="staff.id")
+    asked_at: datetime | None = instant(default=None)
+    asked_because: str = ""
+    lifted_by: UUID | None = Field(default=None, foreign_key="staff.id")
+    lifted_at: datetime | None = instant(default=None)

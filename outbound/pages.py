@@ -16,6 +16,7 @@ from bank import staff as people
 from bank.models import Role, Staff
 from content.checks import CATEGORY_LABELS
 from content.models import Version
+from content.sendable import Shape
 from customers.models import Customer
 from desk.permissions import allow
 from desk.render import page, see_other
@@ -100,6 +101,8 @@ class MessagePage:
     level: str
     findings: list[Shown]
     source_href: str
+    attachments: list[tuple[str, str, str]]  # what it is, its title, the SHA-256 of its file
+    known: int  # of the recipients in a group, those who are our customers
 
 
 @routes.get("/system/outbound")
@@ -195,6 +198,11 @@ async def message_page(request: web.Request) -> web.Response:
         ),
         findings=_findings(message),
         source_href=_href(message),
+        attachments=[
+            (Shape(one["shape"]).label, one["title"], one["sha256"] or one["url"])
+            for one in message.attachments
+        ],
+        known=sum(bool(one["customer_id"]) for one in message.recipients),
     )
     return page(request, "outbound/message.html", context)
 

@@ -45,7 +45,7 @@ async def clear(
     customer has those already.
     """
     before = await _open(session, row.source, row.source_id)
-    if before is not None and before.text_hash == row.text_hash:
+    if before is not None and _same(before, row):
         return before
     if before is not None and before.state is OutboundState.SENT:
         return None
@@ -55,6 +55,11 @@ async def clear(
     session.add(row)
     await session.flush()
     return row
+
+
+def _same(before: OutboundMessage, row: OutboundMessage) -> bool:
+    """Whether it is the same text with the same files and cards."""
+    return before.text_hash == row.text_hash and before.attachments == row.attachments
 
 
 async def _open(session: AsyncSession, source: str, source_id: str) -> OutboundMessage | None:

@@ -19,6 +19,8 @@ from bank.audit_keeping import keep_day
 from bank.database import Sessions, utc_now
 from bank.settings import Settings
 from content import review
+from content.files import LocalFileStore
+from outbound import media
 from scheduler import reconciling, results, sending, triggers
 from wecom.client import WeComClient
 
@@ -72,6 +74,11 @@ async def anchor(sessions: Sessions, wecom: WeComClient, settings: Settings, now
     return await keep_day(sessions, open_heads(settings), now)
 
 
+async def renew(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> int:
+    """Upload files in use again before they die at WeCom."""
+    return await media.renew(sessions, LocalFileStore(settings.home / "files"), wecom, now)
+
+
 @dataclass(frozen=True)
 class Job:
     """A tick, how often it runs, and the work only one process does at a time."""
@@ -86,6 +93,8 @@ JOBS = (
     Job(collect, 5, "results"),
     Job(reconcile, 30, "sending"),
     Job(expire, 30, "expiry"),
+    # A media id is renewed within the last half day of its three.
+    Job(renew, 600, "media"),
     # Dates move once a day; asking every hour catches up after any outage.
     Job(enrol, 3600, "dates"),
     # Looked at often, done once a day: a book that has just begun gets its first head at once.

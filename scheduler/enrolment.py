@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from attribution.models import Conversion
+from compliance.suitability import ADULT_AGE
 from compliance.verdict import Refused
 from customers import book
 from customers.models import Customer, Follow, FollowState
@@ -42,6 +43,7 @@ class NotEnrolled(enum.StrEnum):
     NO_CONSENT = "no_consent"
     ALREADY_IN = "already_in"
     HAS_BEEN_IN = "has_been_in"
+    MINOR = "minor"
 
     @property
     def label(self) -> str:
@@ -52,6 +54,7 @@ class NotEnrolled(enum.StrEnum):
             "no_consent": "客户未授权接收营销信息",
             "already_in": "客户已在该 SOP 中",
             "has_been_in": "客户已参加过该 SOP 的这一轮",
+            "minor": "客户未满18周岁，不进入营销 SOP",
         }[self]
 
 
@@ -92,6 +95,8 @@ async def _against(
         reasons.append(NotEnrolled.NO_FOLLOW)
     if sop.marketing and await book.consent_of(session, customer_id, now) is None:
         reasons.append(NotEnrolled.NO_CONSENT)
+    if sop.marketing and await _is_minor(session, customer_id, now):
+        reasons.append(NotEnrolled.MINOR)
     if await _is_in(session, sop.id, customer_id):
         reasons.append(NotEnrolled.ALREADY_IN)
     return reasons
@@ -104,6 +109,12 @@ async def _follows(session: AsyncSession, customer_id: UUID, staff_id: UUID) -> 
         Follow.state == FollowState.ACTIVE,
     )
     return (await session.execute(query)).first() is not None
+
+
+async def _is_minor(session: AsyncSession, customer_id: UUID, now: datetime) -> bool:
+    """Somebody under 18 is in no marketing audience (C-07)."""
+    age = book.age_on(await session.get_one(Customer, customer_id), now)
+    return age is not None and age < ADULT_AGE
 
 
 async def _is_in(session: AsyncSession, sop_id: UUID, customer_id: UUID) -> bool:

@@ -26,9 +26,12 @@ from compliance.contact import (
 )
 from compliance.verdict import Allowed
 from content import library
-from content.models import Version
+from content.files import FileStore
+from content.models import Material, Version
+from content.sendable import words_of
 from customers.models import Customer, Follow, FollowState
 from outbound import check
+from outbound.attachments import Stock, Unfit, prepare
 from outbound.check import Passed as Sayable
 from outbound.facts import Saying
 from outbound.facts import policy_of as policy_of_texts
@@ -129,6 +132,7 @@ async def judge(
     settings: Settings,
     marketing: Sequence[datetime],
     now: datetime,
+    files: FileStore,
 ) -> Verdict:
     """Whether this touch may go out now; `marketing` are the customer's messages so far.
 
@@ -141,7 +145,8 @@ async def judge(
     version = await library.live_version_of(session, case.step.material_id, now)
     if version is None:
         return No((DEAD_MATERIAL,))
-    said = await _may_be_said(session, case, version, settings, now)
+    stock = Stock(files, settings.public_url)
+    said = await _may_be_said(session, case, version, settings, stock, now)
     if not isinstance(said, Sayable):
         return said
     against = _late(case, now) or _moment(case, policy_of(settings), marketing, now)
@@ -178,10 +183,19 @@ async def _conversion(session: AsyncSession, case: Case) -> No | None:
 
 
 async def _may_be_said(
-    session: AsyncSession, case: Case, version: Version, settings: Settings, now: datetime
+    session: AsyncSession,
+    case: Case,
+    version: Version,
+    settings: Settings,
+    stock: Stock,
+    now: datetime,
 ) -> Sayable | No | Later:
     """The check that everything passes that customers see; a refusal is kept by itself too."""
-    body = rendered(version.body, case.customer, case.staff)
+    material = await session.get_one(Material, version.material_id)
+    body = rendered(words_of(version, material.kind), case.customer, case.staff)
+    attached = await prepare(session, stock, [version.id], case.staff, now)
+    if isinstance(attached, Unfit):
+        return No(attached.reasons)
     saying = Saying(
         door=Door.TOUCH,
         text=body,
@@ -190,6 +204,7 @@ async def _may_be_said(
         customer_id=case.customer.id,
         contact=case.customer.external_userid or "",
         marketing=case.sop.marketing,
+        attachments=attached,
     )
     answer = await check.check(session, saying, policy_of_texts(settings), now)
     if isinstance(answer, Sayable):

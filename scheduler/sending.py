@@ -22,14 +22,17 @@ from sqlmodel import func, select
 from bank.database import Sessions
 from bank.metrics import TOUCHES
 from bank.settings import Settings
-from outbound import check, records
+from content.files import FileMissing, FileStore, LocalFileStore
+from outbound import check, media, records
 from outbound import sending as outgoing
+from outbound.media import MediaIds
 from scheduler import enrolment, gates, reminders, touches
 from scheduler.models import SendTask, TaskState, Touch
 from wecom.client import WeComClient
 from wecom.errors import (
     Busy,
     CredentialWrong,
+    MediaExpired,
     NetworkNotTrusted,
     OutcomeUnknown,
     RateLimited,
@@ -44,7 +47,7 @@ AT_ONCE = 200
 FIRST_WAIT = timedelta(minutes=1)
 
 # Nothing was created, and the fault is not in the message: it may go out later.
-NOT_NOW = (Busy, RateLimited, TokenDead, CredentialWrong, NetworkNotTrusted)
+NOT_NOW = (Busy, MediaExpired, RateLimited, TokenDead, CredentialWrong, NetworkNotTrusted)
 
 
 # One RM, one SOP, one version, one text; and a touch with the words that passed for it.
@@ -80,17 +83,26 @@ class Sent:
 
 
 async def send_due(
-    sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime, limit: int = AT_ONCE
+    sessions: Sessions,
+    wecom: WeComClient,
+    settings: Settings,
+    now: datetime,
+    limit: int = AT_ONCE,
+    files: FileStore | None = None,
 ) -> Sent:
-    """Hand what is due and passes the gates to its RMs; any number of processes may do so."""
+    """Hand what is due and passes the gates to its RMs; any number of processes may do so.
+
+    `files` is where attachments come from, the bank's own without it.
+    """
+    files = files or LocalFileStore(settings.home / "files")
     sent = Sent()
     async with sessions.begin() as session:
         await tidy(session, now)
     async with sessions.begin() as session:
-        orders = await prepare(session, settings, now, limit, sent)
+        orders = await prepare(session, settings, now, limit, sent, files)
     reached: Counter[reminders.RM] = Counter()
     for order in orders:
-        if await _hand_over(sessions, wecom, order, now, sent):
+        if await _hand_over(sessions, wecom, files, order, now, sent):
             reached[reminders.RM(order.staff_id, order.userid)] += len(order.contacts)
     await reminders.tell(sessions, wecom, settings, reached, now)
     for outcome, number in asdict(sent).items():
@@ -120,7 +132,12 @@ async def take_turns(session: AsyncSession, customer_ids: Collection[UUID]) -> N
 
 
 async def prepare(
-    session: AsyncSession, settings: Settings, now: datetime, limit: int, sent: Sent
+    session: AsyncSession,
+    settings: Settings,
+    now: datetime,
+    limit: int,
+    sent: Sent,
+    files: FileStore,
 ) -> list[Order]:
     """Claim, judge, and write the intents; all in the caller's transaction."""
     claimed = await touches.claim_due(session, now, limit)
@@ -133,7 +150,7 @@ async def prepare(
     for case in await gates.cases_of(session, claimed):
         earlier = await touches.marketing_moments(session, case.customer.id, now)
         marketing = [*earlier, *under_way[case.customer.id]]
-        verdict = await gates.judge(session, case, settings, marketing, now)
+        verdict = await gates.judge(session, case, settings, marketing, now, files)
         if isinstance(verdict, gates.Passed):
             key = (case.staff.id, case.sop.id, verdict.version_id, verdict.said.text)
             loads[key].append((case, verdict.said))
@@ -188,18 +205,28 @@ async def _intend(
 
 
 async def _hand_over(
-    sessions: Sessions, wecom: WeComClient, order: Order, now: datetime, sent: Sent
+    sessions: Sessions,
+    wecom: WeComClient,
+    files: FileStore,
+    order: Order,
+    now: datetime,
+    sent: Sent,
 ) -> bool:
     """Call WeCom and write down what came of it; whether WeCom has it.
+
+    Files are at WeCom before anything else: without them there is no call.
 
     The version is held for the call: a withdrawal commits before it, and then there is none, or
     after it (F-20). What came of the call is written in a transaction of its own.
     """
+    ids = await _uploaded(sessions, wecom, files, order, now)
     async with sessions.begin() as holding:
         if not await _still_intended(holding, order.task_id):
             return False
         live = await touches.hold_live(holding, order.task_id, now)
-        answer = await _called(wecom, order) if live else None
+        answer = await _called(wecom, order, ids) if live else None
+    if isinstance(answer, MediaExpired):
+        await _forget(sessions, ids)
     if answer is None:
         async with sessions.begin() as session:
             await touches.call_off(session, order.task_id, now)
@@ -216,9 +243,37 @@ async def _hand_over(
     return await _written(sessions, wecom, order, answer, now, sent)
 
 
-async def _called(wecom: WeComClient, order: Order) -> MassSendCreated | WeComError:
+async def _uploaded(
+    sessions: Sessions, wecom: WeComClient, files: FileStore, order: Order, now: datetime
+) -> MediaIds | WeComError:
+    """The media ids of what goes beside the text, or why WeCom has not taken the files."""
+    attached = order.cleared[0].attachments
+    if not attached:
+        return {}
     try:
-        return await outgoing.hand_task(wecom, order.userid, order.contacts, order.cleared)
+        async with sessions.begin() as session:
+            return await media.ready(session, files, wecom, attached, now, pictures=True)
+    except WeComError as error:
+        # Nothing was sent for certain, whatever became of the file.
+        return Busy(call="media/upload", errcode=error.errcode)
+    except (FileMissing, media.NotAsApproved) as error:
+        return Busy(call="media/upload", reason=type(error).__name__)
+
+
+async def _forget(sessions: Sessions, ids: MediaIds | WeComError) -> None:
+    """WeCom has lost files before their time: the next try uploads them anew."""
+    if isinstance(ids, dict):
+        async with sessions.begin() as session:
+            await media.forget(session, list(ids.values()))
+
+
+async def _called(
+    wecom: WeComClient, order: Order, ids: MediaIds | WeComError
+) -> MassSendCreated | WeComError:
+    if isinstance(ids, WeComError):
+        return ids
+    try:
+        return await outgoing.hand_task(wecom, order.userid, order.contacts, order.cleared, ids)
     except WeComError as error:
         return error
 
@@ -294,6 +349,8 @@ def in_words(error: WeComError) -> str:
         return "企业微信接口限流，稍后自动重试"
     if isinstance(error, Busy):
         return "暂时连不上企业微信，稍后自动重试"
+    if isinstance(error, MediaExpired):
+        return "素材文件在企业微信已过期，重新上传后自动重试"
     if isinstance(error, NOT_NOW):
         return f"企业微信应用配置异常（{error.errcode}），请联系系统管理员"
     return f"企业微信拒绝了这条群发（{error.errcode}）"

@@ -17,9 +17,11 @@ from bank.bells import BELLS
 from bank.models import Role, Staff
 from bot.chat import conversations, sidebar_scripts
 from bot.models import Message
-from content import library, products
+from compliance.suitability import needs_notice
+from content import library, products, sendable
 from content.models import Kind
 from content.scripts import ALL
+from content.sendable import Sendable
 from customers import book
 from customers.models import Customer, CustomerTag, Follow, Holding
 from customers.tags import tags_of
@@ -30,7 +32,10 @@ from desk.signed import now_of, session_of, signed
 from knowledge import indexing, suggestions
 from knowledge.indexing import LIBRARY_INDEX
 from knowledge.models import Suggestion, SuggestionState
+from knowledge.writer import QUOTING
+from outbound import stops
 from outbound.facts import Facts
+from outbound.models import ModelStop
 from scheduler import touches
 from wecom.channels import Channel
 from wecom.errors import WeComError
@@ -39,7 +44,7 @@ from wecom.jssdk import AgentConfig, agent_config
 routes = web.RouteTableDef()
 
 SIDEBAR = allow(Role.RM, place="sidebar")
-APIS = ("getContext", "getCurExternalContact", "sendChatMessage")
+APIS = ("getContext", "getCurExternalContact", "getCurExternalChat", "sendChatMessage")
 LISTED = 30
 FOUND = 10
 HEARTBEAT_SECONDS = 20.0
@@ -86,6 +91,10 @@ class SuggestTab:
     certificate: str  # what stands against selling; empty with a valid certificate
     marks: bool  # whether what a model drafted is marked as made by AI
     usable: dict[UUID, library.LibraryDocument]  # suggestion that may be sent now → its material
+    attached: dict[UUID, list[Sendable]]  # suggestion → what is sent beside its text
+    notices: frozenset[UUID]  # suggestions that need the special notice to the elderly first
+    stopped: frozenset[UUID]  # drafts of a model that may not be sent while models are stopped
+    model_stop: ModelStop | None
     reject_reasons: tuple[str, ...] = REJECT_REASONS
 
 
@@ -212,8 +221,11 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
     asked = [line for line in lines if line.speaker == "customer"]
     left = await touches.marketing_left(session, chat.customer.id, request.app[SETTINGS], now)
     shown = _worth_showing(newest)
-    usable = await _usable(session, shown, chat, now)
+    usable, stop = await _usable(session, shown, chat, now), await stops.current(session)
     settings = request.app[SETTINGS]
+    # What is not shown as sendable needs no details.
+    stopped = frozenset(s.id for s in shown if stop and s.id in usable and worded_by_model(s))
+    usable = {key: document for key, document in usable.items() if key not in stopped}
     return SuggestTab(
         chat=chat,
         suggestions=shown,
@@ -221,8 +233,28 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
         marketing_left=left,
         certificate=await _certificate(session, who.id, now),
         marks=settings.ai_label,
-        usable=usable,
+        usable={key: documents[0] for key, documents in usable.items()},
+        attached=await _attached(session, [s for s in shown if s.id in usable]),
+        notices=frozenset(
+            key
+            for key, documents in usable.items()
+            if needs_notice(chat.facts.age, max(document.risk for document in documents))
+        ),
+        stopped=stopped,
+        model_stop=stop,
     )
+
+
+def worded_by_model(suggestion: Suggestion) -> bool:
+    """Whether a model has worded it."""
+    return suggestion.writer not in (QUOTING, "")
+
+
+async def _attached(session: AsyncSession, shown: list[Suggestion]) -> dict[UUID, list[Sendable]]:
+    """What is sent beside the text of each, in its order."""
+    wanted = {s.id: suggestions.attached_versions(s) for s in shown}
+    found = await sendable.of_versions(session, [one for ids in wanted.values() for one in ids])
+    return {key: [found[one] for one in ids if one in found] for key, ids in wanted.items()}
 
 
 async def _certificate(session: AsyncSession, staff_id: UUID, now: datetime) -> str:
@@ -233,8 +265,8 @@ async def _certificate(session: AsyncSession, staff_id: UUID, now: datetime) -> 
 
 async def _usable(
     session: AsyncSession, shown: list[Suggestion], chat: Chat, now: datetime
-) -> dict[UUID, library.LibraryDocument]:
-    """The suggestions all of whose sources this customer may get now, each with its first one."""
+) -> dict[UUID, list[library.LibraryDocument]]:
+    """The suggestions all of whose sources this customer may get now; the main one comes first."""
     offered = [s for s in shown if s.state is SuggestionState.OFFERED]
     live = await library.only_live(
         session,
@@ -246,7 +278,10 @@ async def _usable(
     )
     documents = {d.version_id: d for d in await library.documents(session, live)}
     return {
-        s.id: documents[s.version_id]
+        s.id: [
+            documents[s.version_id],
+            *(documents[one] for one in suggestions.cited_versions(s) if one != s.version_id),
+        ]
         for s in offered
         if s.version_id is not None and suggestions.cited_versions(s) <= live
     }

@@ -1,10 +1,12 @@
 """What an RM does in the sidebar: ask, send, edit, reject, ask for another, pick a material."""
 
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from aiohttp import web
 from sqlmodel import select
 
+from bank import audit
+from bot.chat.bridging import in_bubbles, parts_of, stock_of, uuid_of
 from bot.chat.sidebar import SIDEBAR, Chat, chat_of, not_yours, suggest_context
 from customers import book
 from customers.models import Customer
@@ -18,6 +20,7 @@ from knowledge.suggestions import Question, Refused
 from knowledge.writer import WRITER
 from outbound.check import Cleared
 from outbound.facts import policy_of
+from outbound.models import OutboundMessage
 
 routes = web.RouteTableDef()
 
@@ -31,7 +34,7 @@ async def ask(request: web.Request) -> web.Response:
         return not_yours(request)
     text = str((await request.post()).get("question", "")).strip()
     if not text:
-        return _says(["请先输入客户的问题。"])
+        return says(["请先输入客户的问题。"])
     await _suggest(request, Question(f"typed:{uuid4()}", text, signed(request).id), chat)
     return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))
 
@@ -44,14 +47,14 @@ async def pick(request: web.Request) -> web.Response:
     if chat is None:
         return not_yours(request)
     form = await request.post()
-    who, version_id = signed(request).id, _uuid(str(form.get("version", "")))
+    who, version_id = signed(request).id, uuid_of(str(form.get("version", "")))
     question = Question(f"picked:{uuid4()}", str(form.get("q", "")), who)
     generation = request.app[LIBRARY_INDEX].hybrid.generation
     made = await suggestions.pick(
         session_of(request), version_id, question, chat.facts, now_of(request), generation
     )
     if isinstance(made, Refused):
-        return _says(list(made.reasons))
+        return says(list(made.reasons))
     return fragment(request, "sidebar/_chat.html", await suggest_context(request, chat))
 
 
@@ -59,15 +62,25 @@ async def pick(request: web.Request) -> web.Response:
 @SIDEBAR
 async def clear(request: web.Request) -> web.Response:
     """The last check before the tap reaches the customer; answers the exact text to send."""
-    suggestion, _ = await _own(request)
+    suggestion, _ = await own_suggestion(request)
     form = await request.post()
     text, opened_page = str(form.get("text", "")), str(form.get("page", ""))[:64]
     policy = policy_of(request.app[SETTINGS])
+    notice = form.get("notice") == "on"
     outcome = await replies.clear(
-        session_of(request), suggestion, text, policy, now_of(request), opened_page
+        session_of(request),
+        suggestion,
+        text,
+        policy,
+        now_of(request),
+        opened_page,
+        stock=stock_of(request),
+        notice=notice,
     )
     if isinstance(outcome, Cleared):
-        return web.json_response({"text": outcome.text})
+        if notice:
+            await note_notice(request, outcome)
+        return await in_bubbles(request, outcome, renew=bool(form.get("again")))
     # 200 keeps what the check itself changed, such as a withdrawn source.
     return web.json_response({"refused": list(dict.fromkeys(outcome.reasons))})
 
@@ -75,10 +88,15 @@ async def clear(request: web.Request) -> web.Response:
 @routes.post("/sidebar/suggestions/{id}/sent")
 @SIDEBAR
 async def sent(request: web.Request) -> web.Response:
-    """WeCom's bridge says the text is in the chat."""
-    suggestion, chat = await _own(request)
+    """WeCom's bridge says what is in the chat: everything, or the first `parts` bubbles."""
+    suggestion, chat = await own_suggestion(request)
+    form = await request.post()
     await replies.mark_sent(
-        session_of(request), suggestion, by=signed(request).userid, now=now_of(request)
+        session_of(request),
+        suggestion,
+        by=signed(request).userid,
+        now=now_of(request),
+        parts=parts_of(form) if "parts" in form else None,
     )
     return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))
 
@@ -87,13 +105,13 @@ async def sent(request: web.Request) -> web.Response:
 @SIDEBAR
 async def reject(request: web.Request) -> web.Response:
     """It does not fit, and why."""
-    suggestion, chat = await _own(request)
+    suggestion, chat = await own_suggestion(request)
     reason = str((await request.post()).get("reason", ""))
     refused = await replies.reject(
         session_of(request), suggestion, reason, by=signed(request).userid, now=now_of(request)
     )
     if refused is not None:
-        return _says(list(refused.reasons))
+        return says(list(refused.reasons))
     return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))
 
 
@@ -101,7 +119,7 @@ async def reject(request: web.Request) -> web.Response:
 @SIDEBAR
 async def another(request: web.Request) -> web.Response:
     """换一条: the same question from other material."""
-    suggestion, chat = await _own(request)
+    suggestion, chat = await own_suggestion(request)
     question = await suggestions.next_variant(session_of(request), suggestion)
     await _suggest(request, question, chat)
     return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))
@@ -118,10 +136,22 @@ async def _suggest(request: web.Request, question: Question, chat: Chat) -> None
     )
 
 
-async def _own(request: web.Request) -> tuple[Suggestion, Chat]:
+async def note_notice(request: web.Request, cleared: Cleared) -> None:
+    """The RM says that this customer was told what people of 65 or more must be told (C-07)."""
+    session = session_of(request)
+    row = await session.get_one(OutboundMessage, cleared.message_id)
+    if row.special_notice:
+        by, now = signed(request).userid, now_of(request)
+        audit.record(
+            session, "outbound:special_notice:confirm", row.id, by=by, now=now,
+            level=f"R{row.product_level}",
+        )  # fmt: skip
+
+
+async def own_suggestion(request: web.Request) -> tuple[Suggestion, Chat]:
     """The suggestion, if it was made for this RM and the customer is still theirs; else 404."""
     session, who, now = session_of(request), signed(request), now_of(request)
-    wanted = _uuid(request.match_info["id"])
+    wanted = uuid_of(request.match_info["id"])
     query = select(Suggestion).where(Suggestion.id == wanted, Suggestion.staff_id == who.id)
     suggestion = (await session.execute(query.with_for_update())).scalar_one_or_none()
     customer = await _customer(request, suggestion)
@@ -135,19 +165,12 @@ async def _own(request: web.Request) -> tuple[Suggestion, Chat]:
     )
 
 
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise web.HTTPNotFound from None
-
-
 async def _customer(request: web.Request, suggestion: Suggestion | None) -> Customer | None:
     if suggestion is None:
         return None
     return await book.find(session_of(request), signed(request), suggestion.customer_id)
 
 
-def _says(reasons: list[str]) -> web.Response:
+def says(reasons: list[str]) -> web.Response:
     """A refusal in words, for the toast; 422 rolls back and htmx shows it."""
     return web.Response(status=422, text="\n".join(reasons))

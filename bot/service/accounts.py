@@ -16,12 +16,15 @@ from desk.keys import SESSIONS, SETTINGS, WECOM
 from desk.permissions import allow
 from desk.render import page, see_other
 from desk.signed import now_of, session_of, signed
+from outbound import stops
 from wecom.errors import WeComError
 
 routes = web.RouteTableDef()
 
 SEES = (Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
 SWITCHES = (Role.HQ, Role.COMPLIANCE)
+STOPPED = "一键停用全部自动答复和模型起草"
+STILL_STOPPED = "合规已停用自动答复和模型起草，恢复后才能开启：见“模型起草”页。"
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ async def switch_account(request: web.Request) -> web.Response:
     )
     if account is None:
         raise web.HTTPNotFound
+    if wanted and await stops.current(session) is not None:
+        return await _accounts_page(request, STILL_STOPPED, status=409)
     if account.automatic != wanted:
         account.automatic = wanted
         verb = "automatic_on" if wanted else "automatic_off"
@@ -89,8 +94,10 @@ async def switch_account(request: web.Request) -> web.Response:
 @routes.post("/service/stop")
 @allow(*SWITCHES)
 async def stop(request: web.Request) -> web.Response:
-    """Stop every automatic answer of every account, from the next message on."""
+    """Stop every automatic answer and everything a model words, from the next moment on."""
     session = session_of(request)
+    reason = str((await request.post()).get("reason", "")).strip()[:200] or STOPPED
+    await stops.stop(session, by=signed(request), reason=reason, now=now_of(request))
     stopped = await service_rows.stop_all(session)
     for open_kfid in stopped:
         audit.record(
@@ -99,12 +106,14 @@ async def stop(request: web.Request) -> web.Response:
             open_kfid,
             by=signed(request).userid,
             now=now_of(request),
-            reason="一键停用全部自动答复",
+            reason=STOPPED,
         )
-    return see_other(f"/service?done=已停用 {len(stopped)} 个客服账号的自动答复")
+    return see_other(f"/service/model?done=模型起草和 {len(stopped)} 个客服账号的自动答复已停用")
 
 
-async def _accounts_page(request: web.Request, problem: str = "") -> web.Response:
+async def _accounts_page(
+    request: web.Request, problem: str = "", status: int = 502
+) -> web.Response:
     session, settings = session_of(request), request.app[SETTINGS]
     query = select(ServiceSession.open_kfid, func.count()).group_by(col(ServiceSession.open_kfid))
     counts = dict((await session.execute(query)).all())
@@ -116,4 +125,4 @@ async def _accounts_page(request: web.Request, problem: str = "") -> web.Respons
         may_switch=signed(request).may(*SWITCHES),
         problem=problem,
     )
-    return page(request, "bot/service_accounts.html", context, status=502 if problem else 200)
+    return page(request, "bot/service_accounts.html", context, status=status if problem else 200)

@@ -31,6 +31,8 @@ from desk.keys import SESSIONS, SETTINGS, WECOM
 from desk.permissions import allow
 from desk.render import page, see_other
 from desk.signed import Signed, now_of, session_of, signed
+from outbound import stops
+from outbound.models import ModelStop
 from wecom.errors import WeComError
 from wecom.service_messages import ServiceState
 
@@ -91,6 +93,7 @@ class ChatList:
     pages: int
     query: str
     automatic: int  # accounts that answer without a person at this moment
+    model_stop: ModelStop | None
     allowed: bool  # whether the server's settings let any account do so
 
 
@@ -151,6 +154,7 @@ async def chat_list(request: web.Request) -> web.Response:
         query=urlencode({"state": group}) if group else "",
         automatic=sum(account.automatic for account in accounts.values()),
         allowed=allowed(request.app[SETTINGS]),
+        model_stop=await stops.current(session),
     )
     return page(request, "bot/service.html", context)
 

@@ -176,7 +176,7 @@ def phone_of(name: str, words: Words | NoWords) -> PreviewPart:
     """What the customer's phone would show, or why nothing."""
     if isinstance(words, NoWords):
         return PreviewPart(name, [], words.reason)
-    return PreviewPart(name, words.text.split("\n\n"), "")
+    return PreviewPart(name, [*words.text.split("\n\n"), *words.beside], "")
 
 
 def id_of(text: str) -> UUID | None:

@@ -29,11 +29,12 @@ from bot.welcoming import contact_ways, welcome_rows, welcome_text
 from bot.welcoming.welcome_outcomes import LATE, SENT, Ended, Repeat, over, read
 from bot.welcoming.welcome_rows import Arrived
 from bot.welcoming.welcome_text import NOT_STAFF, NoWords, Words
-from outbound import records, sending
+from outbound import media, records, sending
+from outbound.attachments import Stock
 from outbound.check import Cleared, Refused, record
 from outbound.facts import Policy
 from wecom.client import WeComClient
-from wecom.errors import WeComError
+from wecom.errors import MediaExpired, WeComError
 
 log = structlog.get_logger("bot")
 
@@ -72,6 +73,7 @@ class Greeter:
     seal: Seal
     policy: Policy
     now: Callable[[], datetime]
+    stock: Stock
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     async def keep_greeting(self, ear: asyncio.Queue[str]) -> None:
@@ -218,7 +220,7 @@ class Greeter:
             return NoWords(NOT_STAFF)
         way = await contact_ways.with_key(session, said.channel_key)
         return await welcome_text.words_for(
-            session, rm, way, self.policy, self.now(), said.external_userid
+            session, rm, way, self.policy, self.now(), said.external_userid, self.stock
         )
 
     async def _greet_safely(self, greeting: Greeting) -> None:
@@ -249,10 +251,29 @@ class Greeter:
     async def _call(self, greeting: Greeting, unclear: bool) -> Ended | Repeat:
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                await sending.welcome(self.wecom, greeting.code, greeting.cleared)
+                await self._say(greeting.code, greeting.cleared)
         except (WeComError, TimeoutError) as failure:
             return read(failure, unclear)
         return SENT
+
+    async def _say(self, code: str, cleared: Cleared) -> None:
+        """Once more with new files where WeCom has lost those it had; the code works once."""
+        ids = await self._media(cleared)
+        try:
+            await sending.welcome(self.wecom, code, cleared, ids)
+        except MediaExpired:
+            async with self.sessions.begin() as session:
+                await media.forget(session, list(ids.values()))
+            await sending.welcome(self.wecom, code, cleared, await self._media(cleared))
+
+    async def _media(self, cleared: Cleared) -> dict[str, str]:
+        if not cleared.attachments:
+            return {}
+        attached, files = cleared.attachments, self.stock.files
+        async with self.sessions.begin() as session:
+            return await media.ready(
+                session, files, self.wecom, attached, self.now(), pictures=True
+            )
 
     async def _note(
         self, session: AsyncSession, welcome_id: UUID, ended: Ended, created_at: datetime

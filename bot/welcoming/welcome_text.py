@@ -17,9 +17,11 @@ from bank import audit
 from bank.models import Staff
 from bot.models import ContactWay, WelcomeChoice
 from compliance.suitability import customer_ceiling
-from content import library
+from content import library, sendable
 from content.models import Kind, Material, Version
+from content.sendable import SHAPES
 from outbound import reasons
+from outbound.attachments import Attached, Stock, Unfit, prepare
 from outbound.check import SLOT, Cause, Passed, Refused, check
 from outbound.facts import Policy, Saying
 from outbound.models import Door
@@ -38,6 +40,7 @@ class Words:
     version_id: UUID
     text: str
     passed: Passed = field(repr=False)
+    beside: tuple[str, ...] = ()  # what goes beside the text, in words
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Host:
     branch_id: UUID | None
     staff_id: UUID | None = None
     contact: str = ""
+    stock: Stock | None = None  # where attachments come from; none for a mere preview
+    rm: Staff | None = None
 
 
 async def words_for(
@@ -65,13 +70,14 @@ async def words_for(
     policy: Policy,
     now: datetime,
     contact: str = "",
+    stock: Stock | None = None,
 ) -> Words | NoWords:
     """What a customer who came to this RM, by that way, may be told now."""
     own = way.welcome_material_id if way else None
     material_id = own or await chosen(session, rm.id) or await chosen(session, None)
     if material_id is None:
         return NoWords(NOT_CHOSEN)
-    host = Host(rm.name, rm.branch_id, rm.id, contact)
+    host = Host(rm.name, rm.branch_id, rm.id, contact, stock, rm)
     return await words_of(session, material_id, host, policy, now)
 
 
@@ -83,18 +89,33 @@ async def words_of(
     if version is None:
         material = await session.get_one(Material, material_id)
         return NoWords(f"素材《{material.title}》没有已上线的版本：尚未审批、已下线或已过期")
+    attached = await _attached(session, version, host, now)
+    if isinstance(attached, Unfit):
+        return NoWords("；".join(attached.reasons))
+    material = await session.get_one(Material, material_id)
+    shown = await sendable.of_versions(session, [version.id])
     saying = Saying(
         door=Door.WELCOME,
-        text=version.body.replace(RM_SLOT, host.name).strip(),
+        text=sendable.words_of(version, material.kind).replace(RM_SLOT, host.name).strip(),
         version_ids=frozenset({version.id}),
         staff_id=host.staff_id,
         contact=host.contact,
         branch_id=host.branch_id,
+        attachments=attached,
     )
     answer = await check(session, saying, policy, now)
     if isinstance(answer, Passed):
-        return Words(version.id, answer.text, answer)
+        beside = tuple(f"〔{one.shape.label}〕{one.title}" for one in shown.values())
+        return Words(version.id, answer.text, answer, beside)
     return NoWords(_in_words(answer, version), answer)
+
+
+async def _attached(
+    session: AsyncSession, version: Version, host: Host, now: datetime
+) -> tuple[Attached, ...] | Unfit:
+    if host.stock is None or host.rm is None:
+        return ()
+    return await prepare(session, host.stock, [version.id], host.rm, now)
 
 
 def _in_words(answer: Refused, version: Version) -> str:
@@ -149,7 +170,10 @@ async def choose(
 async def choices(
     session: AsyncSession, branch_id: UUID | None, now: datetime
 ) -> list[tuple[str, str]]:
-    """Scripts that may welcome customers there now, as (material, title), welcomes first."""
+    """Scripts, pictures, cards and files that may welcome customers there now, welcomes first.
+
+    As (material, title).
+    """
     documents = await library.live_documents(
         session,
         now,
@@ -157,7 +181,8 @@ async def choices(
         branch_id=branch_id,
         risk_ceiling=_ceiling_of_a_stranger(now),
     )
-    scripts = [document.version_id for document in documents if document.kind is Kind.SCRIPT]
+    kinds = {Kind.SCRIPT, *SHAPES}
+    scripts = [document.version_id for document in documents if document.kind in kinds]
     query = select(Version).where(col(Version.id).in_(scripts)).order_by(col(Version.title))
     found = (await session.execute(query)).scalars()
     usable = [version for version in found if _can_be_filled(version.body)]

@@ -20,49 +20,87 @@
 
   async function findCustomer() {
     const context = await invoke("getContext", {});
-    if (!["single_chat_tools", "contact_profile"].includes(context.entry)) return show("wrong-entry");
-    const contact = await invoke("getCurExternalContact", {});
-    if (!contact.userId) return show("wrong-entry");
-    await window.htmx.ajax("GET", `/sidebar/${encodeURIComponent(contact.userId)}/suggest`, "#content");
+    const at = context.entry === "group_chat_tools" ? await groupPage() : await customerPage(context.entry);
+    if (!at) return show("wrong-entry");
+    await window.htmx.ajax("GET", at, "#content");
     if (content.querySelector(".skeleton")) show("no-server");
   }
 
-  /* Sending: checked on the server first, then through the bridge into the chat, then noted as seen. */
+  async function groupPage() {
+    const chat = await invoke("getCurExternalChat", {});
+    return chat.chatId && `/sidebar/groups/${encodeURIComponent(chat.chatId)}`;
+  }
+
+  async function customerPage(entry) {
+    if (!["single_chat_tools", "contact_profile"].includes(entry)) return "";
+    const contact = await invoke("getCurExternalContact", {});
+    return contact.userId && `/sidebar/${encodeURIComponent(contact.userId)}/suggest`;
+  }
+
+  /* Sending: checked on the server first, then bubble by bubble through the bridge into the chat,
+     each noted as seen. */
+  const stuck = new Set(); // What the chat did not take: its files are uploaded anew.
   async function send(card) {
     const button = card.querySelector("[data-send]");
     if (button.disabled) return;
     button.disabled = true;
     const again = await sent(card);
-    button.disabled = !again;
+    button.disabled = !again || !noticed(card);
   }
 
   // Answers whether pressing once more is safe.
   async function sent(card) {
-    const id = card.dataset.suggestion;
-    const text = await cleared(id, card);
-    if (text === null) return true;
-    const result = await invoke("sendChatMessage", { msgtype: "text", enterChat: true, text: { content: text } });
-    if (result.err_msg !== "sendChatMessage:ok") {
-      refuse(card, ["企业微信没有发出这条消息。请确认聊天窗口仍打开，再点一次发送。"]);
-      return true;
+    const at = card.dataset.sending;
+    const said = await cleared(at, card);
+    if (said === null) return true;
+    let done = said.done;
+    for (const message of said.messages.slice(done)) {
+      const result = await invoke("sendChatMessage", message);
+      if (result.err_msg !== "sendChatMessage:ok") return halted(card, at, done, message);
+      done += 1;
+      if (done < said.messages.length) await post(`${at}/sent`, { parts: done });
     }
-    const answer = await post(`/sidebar/suggestions/${id}/sent`, {});
-    if (answer?.ok) swap(await answer.text());
+    stuck.delete(at);
+    const answer = await post(`${at}/sent`, { parts: done });
+    if (answer?.ok) swapped(card, await answer.text());
     else refuse(card, ["消息已发给客户，但系统还没有记下，稍后会自动补记。请不要重复发送。"]);
     return false;
   }
 
-  async function cleared(id, card) {
-    const answer = await post(`/sidebar/suggestions/${id}/clear`, { text: card.querySelector("[data-draft]").value, page: PAGE });
+  function halted(card, at, done, message) {
+    stuck.add(at);
+    const what = message.msgtype === "text" ? "文字" : "素材";
+    refuse(card, [done
+      ? `前 ${done} 条已经发出，第 ${done + 1} 条（${what}）没有发出。再点一次发送，会从没有发出的那条继续。`
+      : "企业微信没有发出这条消息。请确认聊天窗口仍打开，再点一次发送。"]);
+    return true;
+  }
+
+  function swapped(card, html) {
+    if (!card.dataset.into) return swap(html);
+    window.htmx.swap(card.dataset.into, html, { swapStyle: "innerHTML" });
+  }
+
+  async function cleared(at, card) {
+    const answer = await post(`${at}/clear`, { ...fields(card), page: PAGE, ...(stuck.has(at) ? { again: 1 } : {}) });
     if (!answer) refuse(card, ["网络不通，消息没有发出。请检查网络后重试。"]);
     else if (!answer.ok) refuse(card, [await answer.text()]);
     else {
       const said = await answer.json();
-      if (!said.refused) return said.text;
+      if (!said.refused) return said;
       refuse(card, said.refused);
     }
     return null;
   }
+
+  function fields(card) {
+    const draft = card.querySelector("[data-draft]");
+    const filled = all("[data-field]", card).filter((field) => field.type !== "checkbox" || field.checked);
+    return { ...(draft ? { text: draft.value } : {}), ...Object.fromEntries(filled.map((field) => [field.name, field.value])) };
+  }
+
+  // Without the special notice an elderly customer is sent nothing with one tap.
+  const noticed = (card) => !card.querySelector("[data-notice]:not(:checked)");
 
   // The answer, or null without one; an ended sign-in is renewed by opening the page again.
   async function post(path, fields) {
@@ -78,7 +116,7 @@
 
   function refuse(card, reasons) {
     tell(card, reasons);
-    card.querySelector("[data-draft]").focus();
+    (card.querySelector("[data-draft]") || card.querySelector("[data-send]")).focus();
   }
 
   function tell(card, reasons) {
@@ -86,7 +124,7 @@
     const lines = reasons.map((reason) => Object.assign(document.createElement("p"), { textContent: reason }));
     place.replaceChildren(...lines);
     place.hidden = !reasons.length;
-    card.querySelector("[data-draft]").toggleAttribute("aria-invalid", reasons.length > 0);
+    card.querySelector("[data-draft]")?.toggleAttribute("aria-invalid", reasons.length > 0);
   }
 
   /* A live refresh takes nothing away: what is typed, refused, unfolded and focused stays. */
@@ -98,6 +136,7 @@
     const drafts = all("[data-draft]", list).map((draft) => ({
       id: draft.id, typed: draft.value, changed: draft.value !== draft.defaultValue,
       refused: Array.from(draft.closest("[data-suggestion]").querySelector("[data-refused]").children),
+      ticked: Boolean(draft.closest("[data-sending]").querySelector("[data-notice]:checked")),
       height: draft.style.height, focused: draft === document.activeElement, from: draft.selectionStart, to: draft.selectionEnd,
     }));
     return { drafts, open: all("details[open]", list).map((fold) => fold.dataset.keep) };
@@ -105,12 +144,13 @@
 
   function giveBack(list, { drafts, open: unfolded }) {
     for (const fold of all("details", list)) fold.open = unfolded.includes(fold.dataset.keep);
-    for (const { id, typed, changed, refused, height, focused, from, to } of drafts) {
+    for (const { id, typed, changed, refused, ticked, height, focused, from, to } of drafts) {
       const draft = document.getElementById(id);
       if (!draft) continue;
       const fold = draft.closest("details.earlier");
       if (fold && (changed || focused)) fold.open = true;
       if (changed) draft.value = typed;
+      if (ticked) tick(draft.closest("[data-sending]"));
       draft.style.height = height;
       if (refused.length) tell(draft.closest("[data-suggestion]"), refused.map((line) => line.textContent));
       if (focused) {
@@ -118,6 +158,13 @@
         draft.setSelectionRange(from, to);
       }
     }
+  }
+
+  function tick(card) {
+    const notice = card.querySelector("[data-notice]");
+    if (!notice) return;
+    notice.checked = true;
+    card.querySelector("[data-send]").disabled = false;
   }
 
   function swap(html) {
@@ -152,13 +199,23 @@
   /* Hands. */
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-send]");
-    if (button) send(button.closest("[data-suggestion]"));
+    if (button) send(button.closest("[data-sending]"));
     if (event.target.closest("[data-reload]")) location.reload();
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
     const draft = event.target.closest?.("[data-draft]");
-    if (draft) send(draft.closest("[data-suggestion]"));
+    if (draft) send(draft.closest("[data-sending]"));
+  });
+  // Looked up when it is unfolded, by hand or because it was so before a refresh.
+  document.addEventListener("toggle", ({ target }) => {
+    const place = target.open && target.querySelector?.(":scope > [data-attachable]");
+    if (place?.querySelector(".skeleton")) window.htmx.ajax("GET", place.dataset.attachable, place);
+  }, true);
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-notice]")) return;
+    const card = event.target.closest("[data-sending]");
+    card.querySelector("[data-send]").disabled = !noticed(card);
   });
   document.addEventListener("input", (event) => {
     if (event.target.matches("[data-draft]")) tell(event.target.closest("[data-suggestion]"), []);

@@ -1,6 +1,7 @@
 """A new customer is welcomed: once, within 20 seconds, in approved words, whatever else goes on."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
@@ -19,10 +21,13 @@ from bot.inbound import inbox
 from bot.models import InboundEvent, InboundState, Welcome, WelcomeState
 from bot.welcoming import welcome_rows, welcome_text
 from bot.welcoming.welcome import LEASE, Greeter
+from bot.welcoming.welcome_media import warm
 from bot.welcoming.welcome_outcomes import LATE
 from content.models import Kind, Material, State, Version
+from outbound.models import OutboundMessage, UploadedMedia
 from tests.builders import a_product, a_staff, an_approved_material
 from tests.conftest import Clock
+from tests.sendables import an_office_of, live
 from tests.town import Town, a_town
 
 log = structlog.get_logger("tests")
@@ -413,3 +418,52 @@ async def test_a_choice_stands_in_the_audit_book(town: Town, session: AsyncSessi
     await session.commit()
     book = await (await town.client(auditor)).text("/system/audit")
     assert "选定欢迎语" in book
+
+
+# ------------------------------------------------------------- a welcome that is more than words
+
+
+async def bubbles(town: Town, who: str) -> list[tuple[str, str]]:
+    """What this customer saw: what it is, and the SHA-256 of its file."""
+    async with town.http.get(
+        f"{town.platform}/control/ledger", params={"external_userid": who}
+    ) as response:
+        lines = (await response.json())["ledger"]
+    return [(line["msgtype"], line["sha256"]) for line in lines]
+
+
+async def a_poster_welcomes(town: Town, session: AsyncSession) -> Version:
+    """The bank's own welcome is a poster with a text."""
+    poster = await live(await an_office_of(session, town.parts.files), Kind.IMAGE)
+    await welcome_text.choose(session, None, poster.material_id, by="hq", now=town.clock())
+    await session.commit()
+    return poster
+
+
+async def test_a_poster_welcomes_with_its_text_and_its_approved_bytes(
+    town: Town, session: AsyncSession
+) -> None:
+    poster = await a_poster_welcomes(town, session)
+    parts = town.parts
+    assert await warm(parts.sessions, parts.wecom, parts.stock, town.clock()) == 1
+    who = await comes(town)
+    assert await greeter_of(town).greet_new() == 1
+    assert poster.file_id is not None
+    approved = hashlib.sha256(await parts.files.read(poster.file_id)).hexdigest()
+    assert await bubbles(town, who) == [("text", ""), ("image", approved)]
+    [said] = await town.all(OutboundMessage)
+    assert said.attachments[0]["sha256"] == approved
+
+
+async def test_a_media_id_wecom_has_lost_is_uploaded_again_within_the_twenty_seconds(
+    town: Town, session: AsyncSession
+) -> None:
+    await a_poster_welcomes(town, session)
+    parts = town.parts
+    await warm(parts.sessions, parts.wecom, parts.stock, town.clock())
+    async with parts.sessions.begin() as own:
+        await own.execute(update(UploadedMedia).values(media_id="lost"))
+    who = await comes(town)
+    await greeter_of(town).greet_new()
+    assert [kind for kind, _ in await bubbles(town, who)] == ["text", "image"]
+    assert (await the_welcome(town)).state is WelcomeState.SENT

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -45,10 +45,13 @@ class Model:
         self.asked: list[dict[str, Any]] = []
         self.hangs = False
         self.elsewhere: list[str] = []
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """Chat completions."""
         self.asked.append(await request.json())
+        if self.meanwhile is not None:
+            await self.meanwhile()
         if self.hangs:
             await asyncio.Event().wait()
         if self.raw is not None:
@@ -333,3 +336,74 @@ async def test_what_a_model_drafted_goes_out_marked_and_with_its_prompt_on_recor
     prompt = hashlib.sha256(f"{INSTRUCTIONS}\n{asked}".encode()).hexdigest()
     assert row.prompt_hash == suggestion.prompt_hash == prompt
     assert row.edited == bool(edit)
+
+
+# --------------------------------------------------------------------- the stop switch (C-42)
+
+
+async def press(bench: Bench) -> None:
+    """Compliance presses the button on the page, in a transaction of its own."""
+    async with bench.product.parts.sessions.begin() as session:
+        officer = await a_staff(session, Role.COMPLIANCE)
+    desk = await bench.product.client(officer)
+    answer = await desk.post("/service/stop", {"reason": "抽检发现编造"})
+    assert answer.status == 303
+    page = await desk.text("/service/model")
+    assert "模型起草已停用" in page
+    assert "抽检发现编造" in page
+    assert "自动答复和模型起草已于" in await desk.text("/service")
+
+
+async def test_after_the_stop_the_model_is_not_asked_and_the_passage_is_quoted(
+    bench: Bench, model: Model
+) -> None:
+    model.writes((FAITHFUL, 1))
+    await press(bench)
+    await is_quoted(await bench.suggest())
+    assert model.asked == []
+
+
+async def test_what_a_model_is_still_writing_when_it_is_stopped_is_dropped(
+    bench: Bench, model: Model, address: str
+) -> None:
+    model.writes((FAITHFUL, 1))
+    model.meanwhile = lambda: press(bench)
+    async with AsyncOpenAI(base_url=address, api_key="canary-key", max_retries=0) as client:
+        await is_quoted(await bench.suggest(writer=OpenAIWriter(client, "m", patience=30)))
+    assert len(model.asked) == 1
+
+
+async def test_an_open_sidebar_says_so_and_the_models_draft_cannot_be_sent(
+    bench: Bench, model: Model
+) -> None:
+    model.writes((FAITHFUL, 1))
+    suggestion = await bench.suggest()
+    await bench.session.commit()
+    await press(bench)
+    sidebar = await bench.product.client(bench.rm, "sidebar")
+    page = await sidebar.text(f"/sidebar/{bench.customer.external_userid}/suggest")
+    assert "停用模型起草，现在的推荐只引用审批原文" in page
+    assert 'data-state="stopped"' in page
+    sent = await sidebar.post(
+        f"/sidebar/suggestions/{suggestion.id}/clear", {"text": suggestion.draft, "page": "p"}
+    )
+    assert "合规已停用模型起草" in (await sent.json())["refused"][0]
+
+
+async def test_two_people_lift_the_stop_and_the_model_words_again(
+    bench: Bench, model: Model
+) -> None:
+    model.writes((FAITHFUL, 1))
+    await press(bench)
+    head_office = await a_staff(bench.session, Role.HQ)
+    officer = await a_staff(bench.session, Role.COMPLIANCE)
+    await bench.session.commit()
+    hq = await bench.product.client(head_office)
+    compliance = await bench.product.client(officer)
+    assert (await compliance.post("/service/model/lift")).status == 409
+    because = {"because": "复测 688 句全部通过"}
+    assert (await hq.post("/service/model/ask", because)).status == 303
+    assert (await hq.post("/service/model/lift")).status == 403
+    assert (await compliance.post("/service/model/lift")).status == 303
+    assert "模型可以起草" in await compliance.text("/service/model")
+    assert (await bench.suggest()).writer == "openai:m"

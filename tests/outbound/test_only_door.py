@@ -92,8 +92,11 @@ def test_the_sidebar_puts_into_the_chat_only_what_the_server_cleared() -> None:
     assert script.count('sendChatMessage"') == 1
     before = script[: script.index('invoke("sendChatMessage"')]
     assert re.search(
-        r"const text = await cleared\(id, card\);\s+if \(text === null\) return", before
+        r"const said = await cleared\(at, card\);\s+if \(said === null\) return[^}]*"
+        r"for \(const message of said\.messages\.slice\(done\)\) \{\s+const result = await $",
+        before,
     )
+    assert 'invoke("sendChatMessage", message)' in script
 
 
 @pytest.mark.parametrize("name", ["create", "send", "send_on_event", "edit"])

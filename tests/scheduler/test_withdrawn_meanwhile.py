@@ -48,11 +48,13 @@ async def test_withdrawn_between_the_gates_and_the_call_nothing_is_called(the_ba
     await the_bank.enrolled_with(version)
     sent = sending.Sent()
     async with the_bank.sessions.begin() as session:
-        orders = await sending.prepare(session, the_bank.settings, the_bank.clock(), 200, sent)
+        orders = await sending.prepare(
+            session, the_bank.settings, the_bank.clock(), 200, sent, the_bank.files
+        )
     assert len(orders) == 1
     await the_bank.withdraw(version)
     handed = await sending._hand_over(
-        the_bank.sessions, the_bank.wecom, orders[0], the_bank.clock(), sent
+        the_bank.sessions, the_bank.wecom, the_bank.files, orders[0], the_bank.clock(), sent
     )
     assert not handed
     assert the_bank.platform.tasks == []

@@ -17,6 +17,7 @@ from bank.models import Role, Staff
 from bank.settings import Settings
 from compliance.verdict import Refused
 from content import review
+from content.files import LocalFileStore
 from content.models import Version
 from customers.models import Customer
 from desk.signed import Signed
@@ -190,6 +191,11 @@ class Bank:
         sop = await self.sop(version, **options)
         assert isinstance(await self.enrol(sop, customer, rm), Enrolment)
         return rm, customer, sop
+
+    @property
+    def files(self) -> LocalFileStore:
+        """Where uploaded files lie."""
+        return LocalFileStore(self.settings.home / "files")
 
     async def withdraw(self, version: Version) -> None:
         """Take the material off the shelf through its real door."""

@@ -4,6 +4,7 @@ import base64
 import secrets
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import BodyPartReader, web
 
@@ -91,6 +92,22 @@ async def picture(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     return web.Response(
         body=base64.b64decode(media.content_base64), content_type=media.content_type
+    )
+
+
+async def sent_file(request: web.Request) -> web.Response:
+    """A file as it stands in a chat it was sent into, long after its media id has died."""
+    world, media_id = request.app[PLATFORM].world, request.match_info["name"]
+    media = world.media.get(media_id)
+    in_chats = (message.body for message in world.messages)
+    if media is None or not any(
+        media_id in (body.get("media_id"), body.get("pic_media_id")) for body in in_chats
+    ):
+        raise web.HTTPNotFound
+    return web.Response(
+        body=base64.b64decode(media.content_base64),
+        content_type=media.content_type,
+        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(media.filename)}"},
     )
 
 

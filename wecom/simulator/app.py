@@ -190,6 +190,7 @@ def _add_routes(app: web.Application) -> None:
     add("GET", "/control/state", control.state)
     add("GET", "/control/calls", control_faults.calls)
     app.router.add_get("/picture/{name}", api_media.picture, name="picture")
+    app.router.add_get("/sent/{name}", api_media.sent_file, name="sent")
     app.router.add_get("/code/{name}", api_contact_ways.code_picture, name="code")
     fault_pages.add_routes(app)
     pages.add_routes(app)

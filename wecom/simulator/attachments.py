@@ -1,6 +1,6 @@
 """What may be in a welcome or a mass send: a text and up to nine attachments."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from wecom.simulator.api_call import ApiError, Call
@@ -34,9 +34,14 @@ def checked_content(call: Call) -> tuple[str, list[dict[str, Any]]]:
 def live_media(call: Call, media_id: str) -> Media:
     """An uploaded file that has not died yet; 40007 otherwise."""
     media = call.world.media.get(media_id)
-    if media is None or (not media.permanent and call.now() - media.created_at > MEDIA_LIFE):
+    if media is None or not alive(media, call.now()):
         raise ApiError(40007)
     return media
+
+
+def alive(media: Media, now: datetime) -> bool:
+    """Whether it can still be sent; what was sent stays in the chat for ever."""
+    return media.permanent or now - media.created_at <= MEDIA_LIFE
 
 
 def attached_media(call: Call, media_id: str, kind: str, *, scene: int) -> Media:

@@ -8,11 +8,12 @@ from aiohttp import web
 
 from wecom.simulator.api_call import PLATFORM
 from wecom.simulator.api_token import current_credential
+from wecom.simulator.attachments import alive
 from wecom.simulator.login import MEMBER_COOKIE
 from wecom.simulator.platform import ImpossibleError, Platform
 
 SIGNED_CALLS = ("config", "agentConfig")
-MESSAGE_TYPES = ("text", "image", "file", "video", "news")
+MESSAGE_TYPES = ("text", "image", "file", "video", "news", "miniprogram")
 
 
 async def sign(request: web.Request) -> web.Response:
@@ -101,8 +102,20 @@ def _bubble(platform: Platform, msgtype: str, content: dict[str, Any]) -> dict[s
         names = {"title": "title", "desc": "desc", "url": "link", "picurl": "imgUrl"}
         body = {name: str(content.get(key, "")) for name, key in names.items()}
         return body if body["title"] and body["url"] else None
-    media = platform.world.media.get(str(content.get("mediaid", "")))
-    return {"media_id": media.media_id, "filename": media.filename} if media else None
+    if msgtype == "miniprogram":
+        body = {name: str(content.get(name, "")) for name in ("appid", "title", "page")}
+        body["picurl"] = str(content.get("imgUrl", ""))
+        whole = all(body.values()) and body["page"].partition("?")[0].endswith(".html")
+        return body if whole else None
+    return _uploaded(platform, msgtype, str(content.get("mediaid", "")))
+
+
+def _uploaded(platform: Platform, kind: str, media_id: str) -> dict[str, Any] | None:
+    """A file of that kind that has not died; the chat keeps what it shows."""
+    media = platform.world.media.get(media_id)
+    if media is None or media.kind != kind or not alive(media, platform.now()):
+        return None
+    return {"media_id": media.media_id, "filename": media.filename}
 
 
 def _answer(request: web.Request, body: dict[str, Any]) -> web.Response:

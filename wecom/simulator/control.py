@@ -1,6 +1,8 @@
 """The hands of a test or of the demo's story: make people act, make things fail, look behind."""
 
+import base64
 import dataclasses
+import hashlib
 from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import Any
@@ -131,12 +133,22 @@ def _bubble_row(world: World, bubble: Message) -> dict[str, Any]:
         "via": bubble.via,
         "at": bubble.at.isoformat(),
         "seq": bubble.seq,
+        "body": bubble.body,
+        "sha256": _bytes_seen(world, bubble),
     }
+
+
+def _bytes_seen(world: World, bubble: Message) -> str:
+    """The SHA-256 of the file in the bubble; empty for one without."""
+    media = world.media.get(str(bubble.body.get("media_id") or bubble.body.get("pic_media_id")))
+    if media is None:
+        return ""
+    return hashlib.sha256(base64.b64decode(media.content_base64)).hexdigest()
 
 
 def _shown_row(shown: Shown) -> dict[str, Any]:
     row = {**dataclasses.asdict(shown), "at": shown.at.isoformat()}
-    return {**row, "chat_id": "", "seen_by": [], "seq": 0}
+    return {**row, "chat_id": "", "seen_by": [], "seq": 0, "body": {}, "sha256": ""}
 
 
 def _shortened(thing: Any) -> Any:

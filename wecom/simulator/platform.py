@@ -145,12 +145,17 @@ class Platform:
         parts: list[tuple[str, dict[str, Any]]] = [("text", {"content": text})] if text else []
         for attachment in attachments:
             kind = str(attachment["msgtype"])
-            parts.append((kind, dict(attachment[kind])))
+            parts.append((kind, self._as_seen(dict(attachment[kind]))))
         for kind, body in parts:
             if receiver in self.world.groups:
                 self.put_group_bubble(receiver, userid, kind, body, via)
             else:
                 self.put_bubble(userid, receiver, kind, body, via)
+
+    def _as_seen(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A customer sees a file's name, and of a mini program its picture."""
+        media = self.world.media.get(str(body.get("media_id") or body.get("pic_media_id") or ""))
+        return {**body, "filename": media.filename} if media else body
 
     def show(self, external_userid: str, userid: str, msgtype: str, text: str, via: Via) -> None:
         """Put something a customer saw outside the chats with members into the ledger."""

@@ -99,12 +99,25 @@ export function bubble(said) {
   if (msgtype === "text") return h("div", { class: "bubble" }, said.text);
   if (msgtype === "link") {
     return h("a", { class: "bubble card", href: body.url, target: "_blank", rel: "noopener" },
-      h("b", {}, body.title), h("span", { class: "card-row" }, h("small", {}, body.desc || body.url), icon("link")));
+      h("b", {}, body.title), h("span", { class: "card-row" }, h("small", {}, body.desc || body.url), body.picurl ? h("img", { class: "card-thumb", src: body.picurl, alt: "" }) : icon("link")));
   }
-  if (msgtype === "image" && body.pic_url) return h("img", { class: "bubble picture", src: body.pic_url, alt: "图片" });
+  if (msgtype === "image") return h("img", { class: "bubble picture", src: body.pic_url || sent(body.media_id), alt: body.filename || "图片" });
+  if (msgtype === "video") return h("video", { class: "bubble picture", src: sent(body.media_id), controls: true, preload: "metadata", "aria-label": body.filename || "视频" });
+  if (msgtype === "file") {
+    return h("a", { class: "bubble card", href: sent(body.media_id), download: body.filename || "" },
+      h("span", { class: "card-row" }, h("b", {}, body.filename || said.text), icon("file")));
+  }
+  if (msgtype === "miniprogram") {
+    const picture = body.picurl || (body.pic_media_id && sent(body.pic_media_id));
+    return h("div", { class: "bubble card" }, h("b", {}, body.title),
+      picture ? h("img", { class: "card-picture", src: picture, alt: "" }) : null, h("small", {}, "小程序"));
+  }
   return h("div", { class: "bubble card" },
-    h("span", { class: "card-row" }, h("b", {}, said.text), icon(msgtype === "image" ? "picture" : "file")));
+    h("span", { class: "card-row" }, h("b", {}, said.text), icon("file")));
 }
+
+// A file stays in the chat it was sent into.
+const sent = (mediaId) => `sent/${encodeURIComponent(mediaId || "")}`;
 
 const GAP = 5 * 60 * 1000;
 
