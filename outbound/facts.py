@@ -97,6 +97,7 @@ class Facts:
     sha256: dict[UUID, str] = field(default_factory=dict)
     about: tuple[Product, ...] = ()  # products of the material
     named: tuple[Product, ...] = ()  # products whose name or code stands in the words
+    names: tuple[str, ...] = ()  # of all products the bank has
 
     @property
     def branch_id(self) -> UUID | None:
@@ -116,6 +117,11 @@ class Facts:
     def sources(self) -> list[str]:
         """The approved texts."""
         return [passage.text for document in self.documents for passage in document.passages]
+
+    @property
+    def known(self) -> list[str]:
+        """Where the name of a product may come from: the bank's products and approved texts."""
+        return [*self.names, *self.sources]
 
     def certified(self, now: datetime) -> bool:
         """Whether the RM may sell today; without an RM nobody's certificate is asked for."""
@@ -167,6 +173,7 @@ async def gather(session: AsyncSession, saying: Saying, now: datetime) -> Facts:
         sha256=await _hashes(session, [document.version_id for document in documents]),
         about=tuple(about.values()),
         named=tuple(await named_in(session, saying.text)),
+        names=tuple((await session.execute(select(col(Product.name)))).scalars()),
     )
 
 

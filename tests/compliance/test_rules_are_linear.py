@@ -12,7 +12,16 @@ from compliance.phrases import compiled
 from compliance.verdict import Role
 from compliance.wording import RULES, check
 
-MODULES = ["scope", "offers", "lookalikes", "contact", "citations", "masking", "wording"]
+MODULES = [
+    "scope",
+    "offers",
+    "lookalikes",
+    "contact",
+    "citations",
+    "masking",
+    "unlisted",
+    "wording",
+]
 
 
 def phrases() -> Iterator[re.Pattern[str]]:
