@@ -118,9 +118,9 @@ def _by_character(found: Grams, rows: Places, shares: Floats, length: int) -> Fl
     rank = np.searchsorted(rows, found.bucket)
     # A gram that stands twice has one share; half of it lies on its first place, half on its last.
     half = shares[rank] / np.bincount(rank)[rank] / 2
-    spread = np.zeros(length, dtype=np.float32)
-    for place in (found.at, found.at + found.reach - 1):
-        np.add.at(spread, np.clip(place, 0, length - 1), half)
+    first, last = found.at, found.at + found.reach - 1
+    places = np.clip(np.concatenate([first, last]), 0, length - 1)
+    spread: Floats = np.bincount(places, np.concatenate([half, half]), length).astype(np.float32)
     return spread
 
 

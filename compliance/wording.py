@@ -29,8 +29,9 @@ FEW_CHARACTERS, CLEAR_VIOLATION, PART_VIOLATION = 6, 0.9, 0.95
 CRITICAL = frozenset(
     {"guarantee_principal", "guarantee_return", "misconduct", "privacy_leak", "suitability_evasion"}
 )
-# Below this a phrase alone does not count.
-HARMLESS = 0.15
+# Below this a phrase alone does not count: of learnt sentences judged lower by a classifier that
+# had not seen them, those a phrase stands in are harmless more often than not.
+HARMLESS = 0.3
 CATEGORIES = tuple(dict.fromkeys([*(rule.category for rule in RULES), "missing_disclosure"]))
 _CONDUCT = frozenset(rule.category for rule in conduct.RULES)
 _CUSTOMER_SPEAKS = re.compile(
@@ -76,8 +77,11 @@ def _phrases(plain: Normalised, role: Role, read: Sequence[Stretch]) -> Iterator
 
 
 def _counts(text: str, start: int, end: int, read: Sequence[Stretch]) -> bool:
-    """A phrase in a sentence that reads as harmless does not, unless it ends in a wink."""
-    return likelihood(read, start) >= HARMLESS or winked(text, end)
+    """A phrase in a sentence that reads as harmless does not, unless it ends in a wink.
+
+    In a few characters there is nothing to read but the phrase.
+    """
+    return len(text) <= FEW_CHARACTERS or likelihood(read, start) >= HARMLESS or winked(text, end)
 
 
 def _learnt(plain: Normalised, role: Role, read: Sequence[Stretch]) -> Iterator[_Judged]:
