@@ -74,7 +74,7 @@ def test_nothing_held_out_was_learnt() -> None:
 
 
 def test_every_category_is_learnt_and_held_out_on_both_sides() -> None:
-    for folder, fewest in ((LEARNT, 300), (HELD_OUT, 30), (HELD_OUT_SECOND, 9)):
+    for folder, fewest in ((LEARNT, 300), (HELD_OUT, 30), (HELD_OUT_SECOND, 8)):
         rows = read_sentences(folder)
         for category in CATEGORIES:
             violating = sum(row.violates for row in rows if row.category == category)
