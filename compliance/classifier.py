@@ -14,11 +14,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from compliance.grams import BUCKETS, Floats, Grams, Places, grams
+from compliance.grams import BUCKETS, FAMILIES, FAMILY_BUCKETS, Floats, Grams, Places, grams
 
 WEIGHTS_FILE = Path(__file__).with_name("classifier.npz")
 # Categories are told apart in a smaller table: whether comes before which.
 CATEGORY_BUCKETS = 2**15
+# How long the values of each family are: close, apart, denied.
+_LENGTHS = np.array([1.0, 1.0, 0.5])
 
 
 class WeightsDamaged(ValueError):
@@ -86,19 +88,29 @@ class Classifier:
         return Judgement(probability, self._category(rows, values), start, end)
 
     def _category(self, rows: Places, values: Floats) -> str:
+        rows, values = closest(rows, values)
         scores = values @ self.category_weights[rows % CATEGORY_BUCKETS] + self.category_bias
         return self.categories[int(scores.argmax())]
 
 
 def weighed(found: Grams, idf: Floats) -> tuple[Places, Floats]:
-    """The buckets of a text, each once and in order, and their values at length 1.
+    """The buckets of a text, each once and in order, and their values.
 
-    The value of a gram that stands there n times is (1 + ln n) × idf.
+    The value of a gram that stands there n times is (1 + ln n) × idf; then each family is brought
+    to its length.
     """
     rows, counts = np.unique(found.bucket, return_counts=True)
     values = (1 + np.log(counts)) * idf[rows]
-    length = float(np.linalg.norm(values))
-    return rows, (values / (length or 1.0)).astype(np.float32)
+    family = rows // FAMILY_BUCKETS
+    lengths = np.sqrt(np.bincount(family, values * values, FAMILIES))
+    scale = _LENGTHS / np.where(lengths > 0, lengths, 1.0)
+    return rows, (values * scale[family]).astype(np.float32)
+
+
+def closest(rows: Places, values: Floats) -> tuple[Places, Floats]:
+    """Only the close family: which category it is shows in the words themselves."""
+    count = int(np.searchsorted(rows, FAMILY_BUCKETS))
+    return rows[:count], values[:count]
 
 
 def _by_character(found: Grams, rows: Places, shares: Floats, length: int) -> Floats:
@@ -106,9 +118,9 @@ def _by_character(found: Grams, rows: Places, shares: Floats, length: int) -> Fl
     rank = np.searchsorted(rows, found.bucket)
     # A gram that stands twice has one share; half of it lies on its first place, half on its last.
     half = shares[rank] / np.bincount(rank)[rank] / 2
-    spread = np.zeros(length, dtype=np.float32)
-    for place in (found.at, found.at + found.reach - 1):
-        np.add.at(spread, np.clip(place, 0, length - 1), half)
+    first, last = found.at, found.at + found.reach - 1
+    places = np.clip(np.concatenate([first, last]), 0, length - 1)
+    spread: Floats = np.bincount(places, np.concatenate([half, half]), length).astype(np.float32)
     return spread
 
 

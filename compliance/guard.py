@@ -1,7 +1,7 @@
 """The check as a gate: it answers for every line, and when it cannot judge it blocks."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from time import perf_counter
 from typing import Any
 
@@ -13,10 +13,10 @@ class MalformedLine(ValueError):
     """The line is not an object with a text and, if it names one, a known role."""
 
 
-def checked(text: str, role: Role) -> Verdict:
-    """Judge a text; when the rules themselves fail, the answer is block."""
+def checked(text: str, role: Role, known: Collection[str] | None = None) -> Verdict:
+    """Judge a text as `wording.check` does; when the rules themselves fail, the answer is block."""
     try:
-        return check(text, role)
+        return check(text, role, known)
     except Exception as error:
         reason = f"合规检查未能完成（{type(error).__name__}），内容暂不可发送"
         return _blocked("internal_error", reason, len(text) if isinstance(text, str) else 0)

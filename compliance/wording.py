@@ -8,7 +8,7 @@ may name a promise but not a way round the rules, everything that reaches a cust
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 
 from compliance import conduct, promises, promotion
@@ -18,6 +18,7 @@ from compliance.offers import lacks
 from compliance.phrases import Rule, compiled
 from compliance.reading import Stretch, likelihood, stretches
 from compliance.scope import Excuse, announced, excuse, winked, without_announcements
+from compliance.unlisted import unlisted
 from compliance.verdict import PASSED, Finding, Level, Role, Verdict
 
 RULES: tuple[Rule, ...] = (*promises.RULES, *promotion.RULES, *conduct.RULES)
@@ -28,8 +29,9 @@ FEW_CHARACTERS, CLEAR_VIOLATION, PART_VIOLATION = 6, 0.9, 0.95
 CRITICAL = frozenset(
     {"guarantee_principal", "guarantee_return", "misconduct", "privacy_leak", "suitability_evasion"}
 )
-# Below this a phrase alone does not count.
-HARMLESS = 0.15
+# Below this a phrase alone does not count: of learnt sentences judged lower by a classifier that
+# had not seen them, those a phrase stands in are harmless more often than not.
+HARMLESS = 0.3
 CATEGORIES = tuple(dict.fromkeys([*(rule.category for rule in RULES), "missing_disclosure"]))
 _CONDUCT = frozenset(rule.category for rule in conduct.RULES)
 _CUSTOMER_SPEAKS = re.compile(
@@ -42,13 +44,18 @@ _STAFF_ANSWERS = re.compile(
 _Judged = tuple[Level, Finding]
 
 
-def check(text: str, role: Role) -> Verdict:
-    """Judge a text as the words of `role`; every finding points into the original text."""
+def check(text: str, role: Role, known: Collection[str] | None = None) -> Verdict:
+    """Judge a text as the words of `role`; every finding points into the original text.
+
+    `known` are the names and approved texts a product may be named in; None: do not look (C-09).
+    """
     if not text.strip():
         return PASSED
     plain = normalise(text)
     read = stretches(_as_meant(plain.text, role))
     judged = [*_phrases(plain, role, read), *_lacking(plain, role), *_learnt(plain, role, read)]
+    if known is not None and role is not Role.CUSTOMER:
+        judged += [(Level.WARN, finding) for finding in unlisted(plain, known)]
     findings = sorted({finding for _, finding in judged}, key=lambda one: (one.start, one.end))
     level = max((level for level, _ in judged), key=lambda one: one.severity, default=Level.PASS)
     return Verdict(level, tuple(findings))
@@ -70,8 +77,11 @@ def _phrases(plain: Normalised, role: Role, read: Sequence[Stretch]) -> Iterator
 
 
 def _counts(text: str, start: int, end: int, read: Sequence[Stretch]) -> bool:
-    """A phrase in a sentence that reads as harmless does not, unless it ends in a wink."""
-    return likelihood(read, start) >= HARMLESS or winked(text, end)
+    """A phrase in a sentence that reads as harmless does not, unless it ends in a wink.
+
+    In a few characters there is nothing to read but the phrase.
+    """
+    return len(text) <= FEW_CHARACTERS or likelihood(read, start) >= HARMLESS or winked(text, end)
 
 
 def _learnt(plain: Normalised, role: Role, read: Sequence[Stretch]) -> Iterator[_Judged]:

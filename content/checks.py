@@ -31,6 +31,7 @@ CATEGORY_LABELS = {
     "ai_disclosure": "身份标识",
     "misconduct": "违规行为",
     "missing_disclosure": "缺少必备提示",
+    "unlisted_product": "名单外产品",
     "internal_error": "检查未完成",
 }
 

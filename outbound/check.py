@@ -152,9 +152,9 @@ async def _judged(
         against = Cause.WORDS, why
     if against:
         cause, why = against
-        return Refused(saying, why, cause, facts, _verdict(saying, saying.text))
+        return Refused(saying, why, cause, facts, _verdict(saying, facts, saying.text))
     text = finished(saying, facts, policy)
-    verdict = _verdict(saying, text)
+    verdict = _verdict(saying, facts, text)
     against_words = [*_words(saying, facts, text, policy, verdict), *_unlisted(facts, now)]
     if why := tuple(dict.fromkeys(against_words)):
         return Refused(saying, why, Cause.WORDS, facts, verdict)
@@ -234,8 +234,9 @@ def finished(saying: Saying, facts: Facts, policy: Policy) -> str:
     return text
 
 
-def _verdict(saying: Saying, text: str) -> Verdict:
-    return guard.checked(text, Role.BOT if saying.door is Door.SERVICE else Role.RM)
+def _verdict(saying: Saying, facts: Facts, text: str) -> Verdict:
+    speaker = Role.BOT if saying.door is Door.SERVICE else Role.RM
+    return guard.checked(text, speaker, [*facts.known, *saying.known])
 
 
 def _words(

@@ -1,5 +1,6 @@
 """What is said to whom, and all that is known about it at that moment."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,9 @@ from sqlmodel import col
 from bank.calendar import local_day
 from bank.models import Staff
 from bank.settings import Settings
+from compliance.normalise import normalise
 from compliance.suitability import needs_notice
+from compliance.unlisted import offered
 from content import library, products
 from content.models import Kind, Product
 from customers import book
@@ -118,6 +121,7 @@ class Facts:
     documents: tuple[library.LibraryDocument, ...] = ()
     named: tuple[Product, ...] = ()  # products whose name or code stands in the words
     suits: bool = False  # every version may be used now, here, at the customer's level
+    names: tuple[str, ...] = ()  # of all products the bank has
 
     @property
     def consent(self) -> Consent | None:
@@ -148,6 +152,11 @@ class Facts:
     def sources(self) -> list[str]:
         """The approved texts."""
         return [passage.text for document in self.documents for passage in document.passages]
+
+    @property
+    def known(self) -> list[str]:
+        """Where the name of a product may come from: the bank's products and approved texts."""
+        return [*self.names, *self.sources]
 
     def certified(self, now: datetime) -> bool:
         """Whether the RM may sell today; without an RM nobody's certificate is asked for."""
@@ -195,6 +204,7 @@ async def gather(session: AsyncSession, saying: Saying, now: datetime) -> Facts:
         documents=tuple(await library.documents(session, saying.version_ids)),
         named=tuple(await named_in(session, saying.text)),
         suits=await usable(session, saying, who, ceiling, now),
+        names=tuple(await _names(session, saying.text)),
     )
 
 
@@ -215,6 +225,13 @@ async def usable(
         risk_ceiling=ceiling,
     )
     return live == saying.version_ids
+
+
+async def _names(session: AsyncSession, text: str) -> Sequence[str]:
+    """The names of all products, where the words offer something named like one."""
+    if not any(offered(normalise(text))):
+        return ()
+    return (await session.execute(select(col(Product.name)))).scalars().all()
 
 
 async def named_in(session: AsyncSession, text: str) -> list[Product]:

@@ -12,7 +12,12 @@ from time import perf_counter
 from bot.bench.machine import percentile
 from compliance.guard import checked
 from compliance.lookalikes import TRADITIONAL
-from compliance.training.sentences import HELD_OUT, Sentence, read_sentences
+from compliance.training.sentences import (
+    HELD_OUT,
+    HELD_OUT_SECOND,
+    Sentence,
+    read_sentences,
+)
 from compliance.verdict import Role
 from compliance.wording import CRITICAL
 
@@ -80,6 +85,7 @@ class Scored:
 class Checker:
     """Everything measured; milliseconds are for texts of 300 characters on one core."""
 
+    name: str
     sentences: int
     groups: list[Scored]
     named: Rate
@@ -89,14 +95,27 @@ class Checker:
     p99_ms: float
 
 
-def measure(sentences: Sequence[Sentence] | None = None, times: int = TIMES) -> Checker:
-    """The check on the sentences held out, or on these."""
-    rows = list(read_sentences(HELD_OUT) if sentences is None else sentences)
+@dataclass(frozen=True)
+class HeldOut:
+    """Both sets of sentences held out, each by itself."""
+
+    sets: list[Checker]
+
+
+def measure() -> HeldOut:
+    """The check on either set of sentences held out."""
+    folders = (HELD_OUT, HELD_OUT_SECOND)
+    return HeldOut([of(read_sentences(folder), folder.name) for folder in folders])
+
+
+def of(rows: Sequence[Sentence], name: str, times: int = TIMES) -> Checker:
+    """The check on these sentences."""
     judged = [(row, _stops(row.text)) for row in rows]
     caught = [row.text for row, stopped in judged if row.violates and stopped]
     passed = [row.text for row, stopped in judged if not row.violates and not stopped]
     latencies = sorted(_latencies(rows, times))
     return Checker(
+        name=name,
         sentences=len(rows),
         groups=list(_groups(judged)),
         named=_named(rows),

@@ -9,7 +9,7 @@ from rich.table import Table
 from bot.bench.audit import Auditing
 from bot.bench.burst import Burst
 from bot.bench.callbacks import GOAL, Callbacks
-from bot.bench.checker import Checker, Rate
+from bot.bench.checker import Checker, HeldOut, Rate
 from bot.bench.extraction import MEGAPIXELS, Read
 from bot.bench.idle import Idle
 from bot.bench.install import Installed
@@ -119,9 +119,14 @@ def show_suggestions(console: Console, found: Suggesting) -> None:
     )
 
 
-def show_checker(console: Console, found: Checker) -> None:
-    """Category by category, then the disguises."""
-    title = f"Wording check on {found.sentences} sentences held out, 95 % intervals"
+def show_checker(console: Console, held_out: HeldOut) -> None:
+    """Each set category by category, then the disguises."""
+    for found in held_out.sets:
+        _show_checked(console, found)
+
+
+def _show_checked(console: Console, found: Checker) -> None:
+    title = f"Wording check on {found.sentences} sentences of {found.name}, 95 % intervals"
     table = _table(title, "violating", "recall", "acceptable", "stopped", "precision")
     for group in found.groups:
         table.add_row(

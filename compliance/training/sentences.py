@@ -2,7 +2,8 @@
 
 One file a category; a line begins with `+ ` where the sentence breaks the rule when a bank says it,
 with `- ` where it does not. What is held out was written by somebody who had not seen the others,
-and nothing is ever learnt from it.
+and nothing is ever learnt from it. The thresholds were chosen in view of the first set, not of the
+second.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 LEARNT = Path(__file__).with_name("learnt")
 HELD_OUT = Path(__file__).with_name("held_out")
+HELD_OUT_SECOND = Path(__file__).with_name("held_out_second")
 BENIGN = "benign"
 _SIGNS = {"+ ": True, "- ": False}
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
-from compliance.classifier import CATEGORY_BUCKETS, Classifier, weighed
-from compliance.grams import BUCKETS, Floats, Grams, grams
+from compliance.classifier import CATEGORY_BUCKETS, Classifier, closest, weighed
+from compliance.grams import BUCKETS, Floats, Grams, Places, grams
 from compliance.normalise import normalise
 from compliance.training.sentences import LEARNT, Sentence, read_sentences
 
-# Both chosen by cross-validation over the learnt sentences.
-STRICTNESS, CATEGORY_STRICTNESS = 40.0, 10.0
+# All chosen by cross-validation over the learnt sentences.
+STRICTNESS, CATEGORY_STRICTNESS = 20.0, 10.0
+RARITY = 1.5
 STEPS = 127
 
 
@@ -33,7 +34,7 @@ def train(sentences: Sequence[Sentence]) -> Classifier:
     violates = np.array([sentence.violates for sentence in sentences])
     whether = LogisticRegression(C=STRICTNESS, solver="liblinear", random_state=1)
     whether.fit(features, violates)
-    folded = _folded(features[violates])
+    folded = _folded([found for found, does in zip(seen, violates, strict=True) if does], idf)
     names = [sentence.category for sentence in sentences if sentence.violates]
     which = LogisticRegression(C=CATEGORY_STRICTNESS, max_iter=400).fit(folded, names)
     return Classifier(
@@ -47,29 +48,32 @@ def train(sentences: Sequence[Sentence]) -> Classifier:
 
 
 def inverse_document_frequency(seen: Sequence[Grams]) -> Floats:
-    """ln((1 + n) / (1 + df)) + 1 for each bucket; 0 for one that was never seen."""
+    """ln((1 + n) / (1 + df)) + 1, to a power, for each bucket; 0 for one that was never seen."""
     frequency = np.zeros(BUCKETS)
     for found in seen:
         frequency[np.unique(found.bucket)] += 1
     idf = np.log((1 + len(seen)) / (1 + frequency)) + 1
+    idf **= RARITY
     known: Floats = np.where(frequency > 0, idf, 0).astype(np.float32)
     return known
 
 
 def as_matrix(seen: Sequence[Grams], idf: Floats) -> csr_matrix:
     """One row a sentence, one column a bucket."""
-    rows = [weighed(found, idf) for found in seen]
+    return _matrix([weighed(found, idf) for found in seen], BUCKETS)
+
+
+def _matrix(rows: Sequence[tuple[Places, Floats]], width: int) -> csr_matrix:
     ends = np.cumsum([0, *(len(buckets) for buckets, _ in rows)])
     columns = np.concatenate([buckets for buckets, _ in rows])
     values = np.concatenate([values for _, values in rows])
-    return csr_matrix((values, columns, ends), shape=(len(rows), BUCKETS))
+    return csr_matrix((values, columns, ends), shape=(len(rows), width))
 
 
-def _folded(features: csr_matrix) -> csr_matrix:
+def _folded(seen: Sequence[Grams], idf: Floats) -> csr_matrix:
     """The columns of the smaller table in which categories are told apart."""
-    columns = features.indices % CATEGORY_BUCKETS
-    shape = (features.shape[0], CATEGORY_BUCKETS)
-    return csr_matrix((features.data, columns, features.indptr), shape=shape)
+    close = [closest(*weighed(found, idf)) for found in seen]
+    return _matrix([(rows % CATEGORY_BUCKETS, values) for rows, values in close], CATEGORY_BUCKETS)
 
 
 def write(classifier: Classifier, out: Path) -> None:

@@ -10,6 +10,7 @@ from compliance.normalise import normalise
 from compliance.reading import stretches
 from compliance.training.sentences import (
     HELD_OUT,
+    HELD_OUT_SECOND,
     LEARNT,
     MalformedSentence,
     Sentence,
@@ -37,20 +38,24 @@ FEW = [
 ]
 
 
+@pytest.fixture(scope="module", params=[HELD_OUT, HELD_OUT_SECOND], ids=lambda path: path.name)
+def held_out(request: pytest.FixtureRequest) -> checker.Checker:
+    return checker.of(read_sentences(request.param), request.param.name, times=20)
+
+
 @pytest.fixture(scope="module")
-def held_out() -> checker.Checker:
-    return checker.measure(times=20)
+def both() -> checker.Checker:
+    rows = [*read_sentences(HELD_OUT), *read_sentences(HELD_OUT_SECOND)]
+    return checker.of(rows, "both", times=20)
 
 
-def test_of_sentences_it_never_saw_it_catches_most_and_stops_few(
-    held_out: checker.Checker,
-) -> None:
-    everything, critical = held_out.groups[:2]
+def test_of_sentences_it_never_saw_it_catches_most_and_stops_few(both: checker.Checker) -> None:
+    everything, critical = both.groups[:2]
     assert everything.caught.share >= 0.95, everything
     assert everything.precision.share >= 0.95, everything
     assert everything.stopped.share <= 0.05, everything
     assert critical.caught.share >= 0.98, critical
-    assert held_out.named.share >= 0.85
+    assert both.named.share >= 0.85
 
 
 def test_no_disguise_hides_a_violation_and_no_courtesy_makes_one(
@@ -64,14 +69,12 @@ def test_no_disguise_hides_a_violation_and_no_courtesy_makes_one(
 
 def test_nothing_held_out_was_learnt() -> None:
     learnt = {normalise(sentence.text).text.strip("。!?") for sentence in read_sentences(LEARNT)}
-    seen = [
-        s.text for s in read_sentences(HELD_OUT) if normalise(s.text).text.strip("。!?") in learnt
-    ]
-    assert seen == []
+    held_out = [*read_sentences(HELD_OUT), *read_sentences(HELD_OUT_SECOND)]
+    assert [s.text for s in held_out if normalise(s.text).text.strip("。!?") in learnt] == []
 
 
 def test_every_category_is_learnt_and_held_out_on_both_sides() -> None:
-    for folder, fewest in ((LEARNT, 300), (HELD_OUT, 30)):
+    for folder, fewest in ((LEARNT, 300), (HELD_OUT, 30), (HELD_OUT_SECOND, 8)):
         rows = read_sentences(folder)
         for category in CATEGORIES:
             violating = sum(row.violates for row in rows if row.category == category)

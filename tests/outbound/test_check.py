@@ -89,6 +89,19 @@ async def test_a_product_named_in_an_edit_counts_for_suitability(world: World) -
     assert answer.cause is Cause.SUITABILITY
 
 
+async def test_a_product_the_bank_does_not_know_is_pointed_out(world: World) -> None:
+    edit = f"{world.version.body}也推荐您看看恒泰稳盈三号，{WEALTH}"
+    assert await pointed_out(world, edit, "s1")
+    await a_product(world.session, rating=1, name="恒泰稳盈三号")
+    assert not await pointed_out(world, edit, "s2")
+
+
+async def pointed_out(world: World, text: str, source: str) -> bool:
+    await world.says(text, source)
+    [row] = [one for one in await world.rows() if one.source_id == source]
+    return "unlisted_product.name" in {one["rule"] for one in row.verdict["findings"]}
+
+
 async def test_a_product_no_source_speaks_of_is_refused_in_an_edit(world: World) -> None:
     await a_product(world.session, rating=1, name="现金管理一号")
     answer = await world.refused(f"{world.version.body}现金管理一号也可以看看。")
