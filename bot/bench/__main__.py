@@ -1,7 +1,8 @@
-"""`python -m bot.bench`: figures of this machine; `install`, `burst` and `audit` apart."""
+"""`python -m bot.bench`: figures of this machine; what takes longer or needs more has a name."""
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,9 @@ from bot.bench import (
     extraction,
     idle,
     install,
+    questions,
+    retrieval,
+    retrieval_tables,
     suggestions,
     tables,
     withdrawal,
@@ -149,6 +153,27 @@ def extraction_command(
     tables.show_extraction(console, found)
     if as_json:
         typer.echo(json.dumps([tables.plain(each) for each in found], ensure_ascii=False, indent=2))
+
+
+@app.command(name="retrieval")
+def retrieval_command(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with corpus.jsonl, queries.jsonl, qrels.tsv.")
+    ] = None,
+    each: Annotated[int, typer.Option(help="At most so many questions of a suite; 0: all.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Whether questions find their documents: the demo library, and a collection in a folder."""
+    console = Console(quiet=as_json, width=WIDTH)
+    asked = questions.measure()
+    retrieval_tables.show_questions(console, asked)
+    found = {"questions": tables.plain(asked)}
+    if data is not None:
+        measured = retrieval.measure(data, each)
+        retrieval_tables.show_retrieval(console, measured)
+        found["retrieval"] = tables.plain(measured)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
 
 
 if __name__ == "__main__":
