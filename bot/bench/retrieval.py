@@ -22,7 +22,9 @@ from knowledge.snapshot import Fusion, Query, Segment, Snapshot
 DEEP = 10
 # So many labelled queries of a document become its example questions; the others are asked.
 TAUGHT = (1, 3, 5)
-WORDS_ALONE, ENCODER_ALONE = Fusion(0.0, 1.0), Fusion(1.0, 1.0)
+WORDS_ALONE = Fusion(0.0, 1.0)
+# Rows of the nearest texts looked at, until ten different documents are among them.
+NEAR = 200
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,8 @@ def measure(folder: Path, each: int = 0, encoder: Encoder | None = None) -> Retr
     found = read(folder)
     asked = _some(found.asked, each)
     methods = {
-        "BM25 alone": _figures(asked, _alone(found.corpus, asked, WORDS_ALONE, encoder)),
-        "built-in alone": _figures(asked, _alone(found.corpus, asked, ENCODER_ALONE, encoder)),
+        "BM25 alone": _figures(asked, _words_alone(found.corpus, asked, encoder)),
+        "built-in alone": _figures(asked, _encoder_alone(found.corpus, asked, encoder)),
         "hybrid": _figures(asked, _hybrid(found.corpus, asked, [], encoder)),
     }
     teachable = _teachable(found.asked)
@@ -144,20 +146,40 @@ def _some(asked: Sequence[Asked], each: int) -> list[Asked]:
     return kept
 
 
-def _alone(
-    corpus: Sequence[retrieve.Row], asked: Sequence[Asked], side: Fusion, encoder: Encoder
+def _words_alone(
+    corpus: Sequence[retrieve.Row], asked: Sequence[Asked], encoder: Encoder
 ) -> list[list[str]]:
-    """What one side finds without the other; the words without classes of synonyms."""
-    plain, entries = Synonyms([]), retrieve.entries(corpus, [])
-    texts = [entry.text for entry in entries]
-    segment = Segment.of(entries, terms(texts, plain), encoder.encode(texts))
+    """What BM25 finds without the vectors and without classes of synonyms."""
+    plain = Synonyms([])
+    segment = _segment(corpus, plain, encoder)
     shelf = Snapshot((segment,), (segment.allowed(retrieve.ANYONE),))
+    blind = encoder.encode([""])[0]
     names = []
     for question in asked:
-        query = Query(terms([question.text], plain).keys, encoder.encode([question.text])[0])
-        ranked, _ = shelf.rank(query, shelf.alive, side, DEEP)
+        query = Query(terms([question.text], plain).keys, blind)
+        ranked, _ = shelf.rank(query, shelf.alive, WORDS_ALONE, DEEP)
         names.append([str(found.entry.document) for found in ranked])
     return names
+
+
+def _encoder_alone(
+    corpus: Sequence[retrieve.Row], asked: Sequence[Asked], encoder: Encoder
+) -> list[list[str]]:
+    """The documents of the nearest vectors."""
+    segment = _segment(corpus, Synonyms([]), encoder)
+    everything = segment.allowed(retrieve.ANYONE)
+    names = []
+    for vector in encoder.encode([question.text for question in asked]):
+        near, _ = segment.dense.search(vector, NEAR, everything)
+        found = dict.fromkeys(str(segment.entries[row].document) for row in near)
+        names.append(list(found)[:DEEP])
+    return names
+
+
+def _segment(corpus: Sequence[retrieve.Row], synonyms: Synonyms, encoder: Encoder) -> Segment:
+    entries = retrieve.entries(corpus, [])
+    texts = [entry.text for entry in entries]
+    return Segment.of(entries, terms(texts, synonyms), encoder.encode(texts))
 
 
 def _hybrid(
