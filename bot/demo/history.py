@@ -20,6 +20,7 @@ from bot.demo.said import Spoken, said
 from bot.models import Message, Speaker
 from content.models import Kind
 from knowledge.models import Suggestion, SuggestionState
+from knowledge.replies import changed
 from outbound.models import Door
 from outbound.records import hash_of
 from wecom.channels import Channel
@@ -258,6 +259,7 @@ class _Author:
         suggestion.sent_text = (
             self._edited(client, suggestion.draft) if edited else suggestion.draft
         )
+        suggestion.edit_share = changed(suggestion.draft, suggestion.sent_text)
         self.chats.say(client, bond, Speaker.RM, suggestion.sent_text, at)
         spoken = Spoken(Door.SIDEBAR, suggestion.id, client, bond.rm, suggestion.sent_text, at)
         passages = [f"{c['version_id']}#{c['position']}" for c in suggestion.citations]

@@ -21,8 +21,8 @@ from compliance.normalise import as_seen
 from content.models import Kind, State, Version
 from customers.models import Customer, Follow, FollowState
 from desk.keys import SETTINGS
+from knowledge.finding import LONGEST, masked_question
 from knowledge.models import Suggestion, SuggestionState
-from knowledge.suggestions import LONGEST, masked_question
 from knowledge.writer import Draft, Sentence, Source
 from tests.builders import (
     MONDAY,

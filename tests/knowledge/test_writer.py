@@ -22,8 +22,8 @@ from content.models import Version
 from customers import book
 from customers.models import Customer
 from knowledge import replies, suggestions
+from knowledge.cases import Question
 from knowledge.models import Suggestion, SuggestionState
-from knowledge.suggestions import Question
 from knowledge.writer import INSTRUCTIONS, OpenAIWriter, Writer
 from outbound.check import Cleared
 from outbound.facts import policy_of
