@@ -85,6 +85,7 @@ ACTIONS = {
     "bot:service_account:automatic_off": "停用客服自动答复",
     "bot:card:churn_seen": "知悉客户流失提醒",
     "bot:card:expiry_seen": "知悉素材到期提醒",
+    "bot:card:care_seen": "知悉关怀提醒",
     "bot:card:expiry_tell": "提醒素材负责人",
     "bot:inbound:release": "放行时间异常的回调",
     "bot:inbound:read": "查看回调原文",
