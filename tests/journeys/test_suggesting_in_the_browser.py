@@ -12,6 +12,7 @@ from desk.signed import COOKIES
 from tests.browser import DESK, a_browser
 from tests.builders import a_product, a_staff, an_approved_material
 from tests.town import Town
+from wecom.simulator.login import MEMBER_COOKIE
 
 PHONE: ViewportSize = {"width": 360, "height": 740}
 FEE = "安心添利90天的管理费为0.20%/年，从产品资产中计提，不另外收取。"
@@ -50,10 +51,8 @@ async def test_a_follow_up_in_the_sidebar_and_another_draft(
 ) -> None:
     about = await a_product(session, rating=2)
     questions = ("安心添利90天手续费多少", "安心添利90天管理费怎么收", "安心添利90天有哪些费用")
-    for title, body in (
-        ("安心添利90天费用说明", FEE),
-        ("安心添利90天费用问答", f"问：收费吗？{FEE}"),
-    ):
+    texts = {"安心添利90天费用说明": FEE, "安心添利90天费用问答": f"您好，{FEE}"}
+    for title, body in texts.items():
         await an_approved_material(
             session, title=title, body=body, questions=questions,
             kind=Kind.PRODUCT_NOTE, risk=2, products=[about],
@@ -63,12 +62,19 @@ async def test_a_follow_up_in_the_sidebar_and_another_draft(
     await town.writes("那手续费呢")
     await town.works()
     faults: list[str] = []
-    page = await opened(town, chromium, town.rm, "sidebar", PHONE, faults)
-    await page.goto(f"{town.base}/sidebar/{town.customer.external_userid}/suggest")
+    context = await chromium.new_context(viewport=PHONE, locale="zh-CN")
+    # The RM is signed in to WeCom on this phone.
+    await context.add_cookies([{"name": MEMBER_COOKIE, "value": town.rm.userid, "url": town.base}])
+    page = await context.new_page()
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    contact = town.customer.external_userid
+    await page.goto(f"{town.base}/sidebar?demo={town.rm.userid}&customer={contact}")
     card = page.locator("[data-state=offered]").first
     await expect(card.locator("[data-draft]")).to_contain_text("管理费为0.20%/年")
     await expect(card).to_contain_text("承接前文，指产品“安心添利90天”")
-    await expect(card).to_contain_text("换一种写法")
+    await card.get_by_text("换一种写法").click()
+    other = card.get_by_role("button", name="用这种写法")
+    await expect(other.first).to_be_visible()
     assert not await wide(page)
     assert faults == []
 

@@ -212,7 +212,7 @@ async def test_figures_of_a_product_above_the_ceiling_stay_out(
         )
     )  # fmt: skip
     await session.commit()
-    made = await desk.asks("我赎回的钱什么时候到账")
+    made = await desk.asks("我那笔赎回的钱什么时候到账")
     assert made.figures == []
     assert "进取成长" not in made.draft
 
