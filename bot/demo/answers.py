@@ -13,6 +13,7 @@ from bot.demo.rows import ident, row
 from compliance import disclosures
 from compliance.guard import checked
 from compliance.verdict import Level, Role
+from knowledge import steering
 from knowledge.intents import Intent, reader
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.writer import sentences_of
@@ -114,6 +115,15 @@ class Book:
         suggestion.verdict = {"level": Level.WARN.value, "findings": [FORECAST]}
         suggestion.reasons = [*suggestion.reasons, FORECAST["reason"]]
         suggestion.state = SuggestionState.BLOCKED
+
+    def held(self, asked: Asked) -> Suggestion | None:
+        """What stands beside a complaint or a refusal; None where a reply would be suggested."""
+        why = steering.held(reader().read(asked.text))
+        if not why:
+            return None
+        suggestion = self._blank(asked, "none", 0.0)
+        suggestion.state, suggestion.reasons = SuggestionState.HELD, list(why)
+        return suggestion
 
     def nothing_found(self, asked: Asked, rng: random.Random) -> Suggestion:
         """The library has nothing that answers this."""
