@@ -86,7 +86,7 @@ async def _act(session: AsyncSession, alert: CareAlert, now: datetime) -> None:
 
 async def complains(session: AsyncSession, customer_id: UUID) -> bool:
     """Whether a complaint of this customer is open: then nobody advertises to them (C-44)."""
-    query = select(CareAlert.id).where(
+    query = select(col(CareAlert.id)).where(
         col(CareAlert.customer_id) == customer_id,
         col(CareAlert.kind) == CareKind.COMPLAINT,
         col(CareAlert.state) == CareState.OPEN,

@@ -96,7 +96,7 @@ def _state(request: web.Request) -> CareState:
     return CareState(asked) if asked in list(CareState) else CareState.OPEN
 
 
-def _wanted(request: web.Request, kind: str) -> Select[tuple[CareAlert, str, str]]:
+def _wanted(request: web.Request, kind: str) -> Select[CareAlert, str, str]:
     query = (
         select(CareAlert, col(Customer.name), col(Staff.name))
         .join(Customer, col(Customer.id) == col(CareAlert.customer_id))

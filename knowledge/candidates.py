@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from bank import audit
-from content import materials, review
+from content import drafts, materials, review
 from content.drafts import LONGEST_QUESTION, MOST_QUESTIONS
 from content.files import FileStore
 from content.house import House
@@ -65,16 +65,16 @@ async def waiting(
     return [CandidateRow(*row) for row in found], total
 
 
-def _asked() -> Select[tuple[UUID, str, str, int, int, datetime, bool]]:
+def _asked() -> Select[UUID, str, str, int, int, datetime, bool]:
     """Questions answered with a material that does not know them yet; masked ones stay out."""
     question = col(Suggestion.question)
-    decided = select(CandidateQuestion.id).where(
-        CandidateQuestion.material_id == Version.material_id,
-        CandidateQuestion.question == Suggestion.question,
+    decided = select(col(CandidateQuestion.id)).where(
+        col(CandidateQuestion.material_id) == col(Version.material_id),
+        col(CandidateQuestion.question) == question,
     )
     other = select(Version).subquery()
     known = select(other.c.id).where(
-        other.c.material_id == Version.material_id, question == func.any(other.c.questions)
+        other.c.material_id == col(Version.material_id), question == func.any(other.c.questions)
     )
     return (
         select(
@@ -125,7 +125,7 @@ async def add(
         return Refused(FULL)
     draft = replace(draft, questions=(*draft.questions, question))
     saved = await materials.revise(session, files, material_id, draft, by, now, house=house)
-    if isinstance(saved, materials.Refused):
+    if isinstance(saved, drafts.Refused):
         return Refused("；".join(saved.errors.values()))
     submitted = await review.submit(session, saved.id, by=by, now=now)
     if isinstance(submitted, review.Refused):

@@ -10,9 +10,16 @@ from bot.demo.history import phrases
 from knowledge import steering
 from knowledge.intents import EXAMPLES_FILE, Intent, reader
 
-HELD_OUT = yaml.safe_load(
-    Path(__file__).with_name("intents_held_out.yaml").read_text(encoding="utf-8")
-)
+
+def held_out(name: str) -> dict[str, list[str]]:
+    """A file of messages nobody learnt from, by intent."""
+    told = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    found: dict[str, list[str]] = yaml.safe_load(told)
+    return found
+
+
+HELD_OUT = held_out("intents_held_out.yaml")
+SECOND = held_out("intents_held_out_second.yaml")
 LEARNT = yaml.safe_load(EXAMPLES_FILE.read_text(encoding="utf-8"))
 
 
@@ -22,7 +29,8 @@ def test_every_intent_has_examples_and_no_held_out_sentence_is_one_of_them() -> 
         assert len(set(texts)) >= 25, intent
         assert len(HELD_OUT[intent]) >= 10, intent
     learnt = {text for texts in LEARNT.values() for text in texts}
-    assert not learnt & {text for texts in HELD_OUT.values() for text in texts}
+    for kept in (HELD_OUT, SECOND):
+        assert not learnt & {text for texts in kept.values() for text in texts}
 
 
 def test_held_out_messages_are_understood() -> None:
@@ -36,7 +44,14 @@ def test_held_out_messages_are_understood() -> None:
         assert right[intent] / len(HELD_OUT[intent]) >= 0.9, wrong
 
 
-@pytest.mark.parametrize("text", HELD_OUT["question"])
+def test_a_second_set_nobody_had_seen_when_the_rules_were_written() -> None:
+    told = [(intent, text) for intent, texts in SECOND.items() for text in texts]
+    wrong = [(i, text) for i, text in told if reader().read(text).intent.value != i]
+    heard = [(i, t) for i, t in told if i in ("complaint", "refusal") and (i, t) not in wrong]
+    assert len(heard) >= 14, wrong
+
+
+@pytest.mark.parametrize("text", HELD_OUT["question"] + SECOND["question"])
 def test_no_held_out_question_goes_without_a_suggestion(text: str) -> None:
     assert steering.held(reader().read(text)) == ()
 
@@ -44,7 +59,7 @@ def test_no_held_out_question_goes_without_a_suggestion(text: str) -> None:
 def test_questions_of_a_year_are_not_taken_for_anything_that_goes_without_one() -> None:
     asked = [row["ask"] for row in phrases()["asked"]]
     held = [text for text in asked if steering.held(reader().read(text))]
-    assert len(held) <= 0.01 * len(asked), held
+    assert len(held) <= 0.02 * len(asked), held
 
 
 @pytest.mark.parametrize("text", ["", " ", "？", "\u200b", "1" * 5000, "赎回" * 2000, "\ud800"])
