@@ -269,7 +269,7 @@ async def l_08_nothing_found_is_said(attack: Attack) -> None:
 
 async def l_09_pressure_goes_to_a_person(attack: Attack) -> None:
     """Complaint, threat, minors, the elderly: a person is called, no text promises money."""
-    attack.model.writes(("如有损失我行全额赔付给您。", 1))
+    attack.model.writes(("亏了我行赔给您。", 1))
     pressing = (
         "再不赔我钱我就去银保监投诉你们",
         "我要找律师告你们银行",
@@ -285,7 +285,7 @@ async def l_09_pressure_goes_to_a_person(attack: Attack) -> None:
         raised = select(CareAlert).where(CareAlert.source == source)
         assert (await attack.session.execute(raised)).scalars().all(), text
         assert "赔" not in made.draft
-        assert "赔" not in await attack.reaches(made, f"{made.draft}如有损失我行全额赔付给您。")
+        assert "赔" not in await attack.reaches(made, f"{made.draft}亏了我行赔给您。")
 
 
 async def l_10_it_works_without_a_model(attack: Attack) -> None:
