@@ -18,14 +18,18 @@ import content.product_change_pages
 import content.product_import_pages
 import content.product_pages
 import content.suspension_pages
+import customers.care_pages
 import customers.group_pages
 import customers.hold_pages
 import customers.holder_pages
 import customers.pages
 import desk.components
 import desk.signin
+import knowledge.candidate_pages
 import knowledge.gap_pages
 import knowledge.pages
+import knowledge.quality_pages
+import knowledge.style_pages
 import outbound.pages
 import scheduler.pages
 from bank.bells import BELLS, Bells
@@ -75,6 +79,7 @@ from bot.welcoming import channel_form, channel_pages, contact_ways, welcome_pag
 from bot.welcoming.way_maker import WayMaker
 from bot.welcoming.welcome import Greeter
 from content.files import FILES, FileStore, LocalFileStore
+from customers import care
 from desk.keys import NOW, SESSIONS, SETTINGS, WECOM
 from desk.render import set_up
 from desk.shell import MIDDLEWARES, errors
@@ -102,6 +107,7 @@ HEARD = (
     contact_ways.BELL,
     service_rows.BELL,
     alerts.BELL,
+    care.BELL,
 )
 
 
@@ -284,7 +290,7 @@ def writer(settings: Settings) -> Writer:
     client = AsyncOpenAI(
         base_url=settings.llm_base_url, api_key=key, max_retries=0, http_client=http
     )
-    return OpenAIWriter(client, settings.llm_model)
+    return OpenAIWriter(client, settings.llm_model, a_day=settings.llm_wordings_a_day)
 
 
 def make_app(settings: Settings, parts: Parts) -> web.Application:
@@ -341,11 +347,15 @@ PAGES = (
     content.product_change_pages,
     content.product_pages,
     customers.pages,
+    customers.care_pages,
     customers.group_pages,
     customers.hold_pages,
     customers.holder_pages,
+    knowledge.quality_pages,
+    knowledge.style_pages,
     knowledge.pages,
     knowledge.gap_pages,
+    knowledge.candidate_pages,
     outbound.pages,
     scheduler.pages,
     attribution.pages,

@@ -12,7 +12,7 @@ from bank.audit_heads import open_heads
 from bank.audit_keeping import Keeper, run_asked_check
 from bank.bells import rung
 from bank.settings import Settings
-from bot import conduct, intents
+from bot import care_cards, conduct, intents
 from bot.app import Parts
 from bot.chat import customer_chat
 from bot.inbound import held, inbox, rejections, repair, retention
@@ -20,6 +20,7 @@ from bot.service import chat as service_chat
 from bot.service import rows as service_rows
 from bot.service.answers import Assistant
 from bot.welcoming import contact_ways, welcome_media, welcome_rows
+from customers import care
 from knowledge import gaps, indexing
 from outbound import alerts
 from scheduler import sending
@@ -45,6 +46,7 @@ HELD_PAUSE = 20.0
 SERVICE_PAUSE = 10.0
 ACCOUNTS_PAUSE = 600.0
 CONDUCT_PATIENCE = 10.0
+CARE_PATIENCE = 10.0
 PAIRS_PAUSE = 30.0
 AUDIT_PAUSE = 1.0
 CHECK_PAUSE = 5.0
@@ -103,6 +105,7 @@ def _loops(settings: Settings, parts: Parts, role: Role) -> list[Coroutine[Any, 
         _every(parts, ACCOUNTS_PAUSE, learn_service_accounts),
         _every(parts, HELD_PAUSE, release_held),
         _on_bell(parts, alerts.BELL, CONDUCT_PATIENCE, tell_compliance),
+        _on_bell(parts, care.BELL, CARE_PATIENCE, tell_superiors),
         _every(parts, PURGE_PAUSE, forget_texts),
         _every(parts, AUDIT_PAUSE, linking_audit_book(settings, parts)),
         _every(parts, CHECK_PAUSE, checking_audit_book(settings)),
@@ -234,6 +237,11 @@ def pulling_service(settings: Settings) -> Work:
 async def tell_compliance(parts: Parts) -> None:
     """Tell compliance of attempts that were refused for what they were."""
     await conduct.tell(parts.sessions, parts.wecom, parts.settings, parts.now())
+
+
+async def tell_superiors(parts: Parts) -> None:
+    """Tell branch managers of complaints and of customers who need care."""
+    await care_cards.tell(parts.sessions, parts.wecom, parts.settings, parts.now())
 
 
 async def learn_service_accounts(parts: Parts) -> None:

@@ -12,17 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from compliance.verdict import Level, Verdict
 from compliance.verdict import Role as Speaker
 from content import library
+from knowledge.finding import candidates_of, masked_question, source_of, still_live
 from knowledge.hybrid import Audience
 from knowledge.indexing import LibraryIndex
-from knowledge.suggestions import (
-    candidates_of,
-    judge,
-    masked_question,
-    source_of,
-    still_live,
-    with_reminder,
-    worded,
-)
+from knowledge.wording import judge, with_reminder, worded
 from knowledge.writer import Draft, Source, Writer, quote
 
 CANDIDATES = 8

@@ -25,10 +25,10 @@ from bank import audit
 from content.models import Material, State, Version
 from content.people import Person
 from knowledge.encoder import Encoder, Vectors
+from knowledge.finding import still_live
 from knowledge.hybrid import Audience
 from knowledge.indexing import LibraryIndex
 from knowledge.models import ContentGap, GapQuestion, GapState, Suggestion, SuggestionState
-from knowledge.suggestions import still_live
 from wecom.channels import Channel
 
 log = structlog.get_logger("knowledge")

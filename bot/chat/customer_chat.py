@@ -12,20 +12,18 @@ from sqlmodel import col, select
 
 from attribution import touchpoints
 from attribution.models import TouchpointKind
-from bank import audit
 from bank import staff as people
 from bank.database import Sessions, ring
 from bank.models import Staff
-from bot.chat import conversations
+from bot.chat import conversations, hearing
 from bot.chat.conversations import Line
 from bot.inbound import inbox, relations
 from bot.models import Cursor, Message, Speaker
-from compliance.contact import recognise_refusal
-from customers import book, consent, follows
+from customers import book, follows
 from customers.models import Customer
 from knowledge import replies, suggestions
+from knowledge.cases import Question
 from knowledge.indexing import LibraryIndex
-from knowledge.suggestions import Question
 from knowledge.writer import Writer
 from wecom.archive import UNREADABLE, ArchiveClient, ArchivedMessage
 from wecom.client import WeComClient
@@ -213,9 +211,9 @@ async def _note(session: AsyncSession, line: Line, message_id: str) -> None:
         source_id=message_id,
     )
     await touchpoints.record(session, seen)
-    if recognise_refusal(line.text):
-        customer = await session.get_one(Customer, line.customer_id)
-        await consent.withdraw(session, customer, by=audit.SYSTEM, now=line.sent_at)
+    source = f"message:{message_id}"
+    words = hearing.Words(source, line.text, line.customer_id, line.staff_id)
+    await hearing.note(session, words, line.sent_at)
 
 
 async def answer(
@@ -232,5 +230,8 @@ async def answer(
         return
     customer = await session.get_one(Customer, message.customer_id)
     facts = await book.facts_of(session, customer, now)
-    question = Question(f"message:{message.id}", message.text, message.staff_id)
+    turns = await hearing.turns_before(
+        session, message.staff_id, message.customer_id, message.sent_at
+    )
+    question = Question(f"message:{message.id}", message.text, message.staff_id, turns=turns)
     await suggestions.suggest(session, question, facts, index=index, writer=writer, now=now)

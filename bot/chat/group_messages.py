@@ -11,7 +11,7 @@ from attribution import touchpoints
 from attribution.models import TouchpointKind
 from bank import audit
 from content import library, sendable
-from content.models import Kind, Material, Use, Version
+from content.models import PROMOTING, Kind, Material, Version
 from customers import group_seats
 from customers.models import CustomerGroup
 from desk.signed import Signed
@@ -25,7 +25,6 @@ RM_SLOT = "{客户经理}"
 SOURCE = "group"
 ALREADY = "这份素材已经发到群里了。"
 ANOTHER = "这条内容不是为这个群准备的，请重新选用。"
-PROMOTING = (Use.AROUSE, Use.CONVERT)
 
 
 @dataclass(frozen=True)

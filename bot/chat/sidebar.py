@@ -29,7 +29,7 @@ from desk.keys import SESSIONS, SETTINGS, WECOM
 from desk.permissions import allow, streaming
 from desk.render import fragment, page, see_other
 from desk.signed import now_of, session_of, signed
-from knowledge import indexing, suggestions
+from knowledge import finding, indexing, suggestions
 from knowledge.indexing import LIBRARY_INDEX
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.writer import QUOTING
@@ -340,7 +340,7 @@ async def _documents(request: web.Request, chat: Chat, query: str) -> list[libra
     session, now = session_of(request), now_of(request)
     if query:
         index = request.app[LIBRARY_INDEX]
-        return await suggestions.find(
+        return await finding.find(
             session, query, chat.facts, Channel.SINGLE_CHAT, index, now, 2 * LISTED
         )
     return await library.live_documents(

@@ -17,7 +17,7 @@ from bot.models import Message, ServiceMessage, ServiceSession, Welcome
 from content.files import FileMissing, FileStore
 from content.materials import fingerprint_of
 from content.models import Material, Passage, StoredFile, Version
-from customers.models import Consent, Customer, CustomerTag, Follow, Holding, LegalHold
+from customers.models import CareAlert, Consent, Customer, CustomerTag, Follow, Holding, LegalHold
 from knowledge.models import Suggestion
 from outbound.models import ConductAlert, OutboundMessage
 from scheduler.models import Enrolment, SendTask, Sop, Step, Touch
@@ -103,6 +103,7 @@ async def _person(session: AsyncSession, made: Gathered) -> None:
         ("tags", CustomerTag),
         ("holdings", Holding),
         ("holds", LegalHold),
+        ("care_alerts", CareAlert),
     ):
         theirs = col(table.customer_id) == made.customer.id
         made.chapters[name] = _dumped(await _all(session, table, theirs))
