@@ -57,6 +57,9 @@ from bot.chat import (
 )
 from bot.demo import guide
 from bot.grants import SharedGrants
+from bot.groups import pages as group_question_pages
+from bot.groups import sidebar as group_questions
+from bot.groups import talk
 from bot.inbound import inbox, repair, repair_pages, webhook
 from bot.inbound import pages as inbound_pages
 from bot.inbound.dispatch import DISPATCHER, Dispatcher
@@ -97,6 +100,7 @@ HEARD = (
     indexing.BELL,
     suggestions.BELL,
     customer_chat.QUESTION_BELL,
+    talk.BELL,
     repair.BELL,
     contact_ways.BELL,
     service_rows.BELL,
@@ -309,6 +313,7 @@ PAGES = (
     model_stop,
     service_pages,
     desk.signin,
+    group_questions,
     group_sidebar,
     attaching,
     sidebar_actions,
@@ -331,6 +336,7 @@ PAGES = (
     repair_pages,
     platform_pages,
     script_pages,
+    group_question_pages,
     content.pages,
     content.suspension_pages,
     content.product_import_pages,
