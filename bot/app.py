@@ -88,6 +88,7 @@ from outbound import alerts
 from outbound.attachments import Stock
 from outbound.facts import policy_of
 from wecom.archive import ArchiveClient
+from wecom.archive_consent import ARCHIVE_AGENT_ID
 from wecom.client import WeComClient
 from wecom.intents import Intents
 from wecom.tokens import GrantStore
@@ -228,11 +229,15 @@ def wecom_client(
     ledgers: Ledgers = ALONE,
     pace: Pace = OF_THE_WALL,
 ) -> WeComClient:
-    """Our app at WeCom; 微信客服 is called as the app that may do so, where that is another one."""
+    """Our app at WeCom; 微信客服 and the archive are asked with the secrets that may do so."""
     agent_id, secret = settings.wecom_agent_id, settings.wecom_secret
     client = _client_of(settings, http, agent_id, secret, ledgers, pace)
     if settings.service_agent_id not in (0, agent_id):
         client.service = _service_client(settings, http, ledgers, pace).service
+    if settings.archive_url:
+        archive = settings.archive_secret
+        as_archive = _client_of(settings, http, ARCHIVE_AGENT_ID, archive, ledgers, pace)
+        client.archive_consent = as_archive.archive_consent
     return client
 
 
