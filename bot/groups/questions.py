@@ -244,6 +244,13 @@ async def _answered_in_words(
     return await _nearest(drafts, said, encoder) if drafts and said.strip() else None
 
 
+async def failed(session: AsyncSession, limit: int = 50) -> Sequence[GroupMessage]:
+    """The newest messages of groups that could not be looked through."""
+    query = select(GroupMessage).where(col(GroupMessage.failure) != "", col(GroupMessage.looked_at))
+    newest = query.order_by(col(GroupMessage.sent_at).desc()).limit(limit)
+    return (await session.execute(newest)).scalars().all()
+
+
 async def of_group(
     session: AsyncSession, group: CustomerGroup, question_id: UUID
 ) -> GroupQuestion | None:
