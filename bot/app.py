@@ -58,8 +58,8 @@ from bot.chat import (
 from bot.demo import guide
 from bot.grants import SharedGrants
 from bot.groups import pages as group_question_pages
+from bot.groups import questions, talk
 from bot.groups import sidebar as group_questions
-from bot.groups import talk
 from bot.inbound import inbox, repair, repair_pages, webhook
 from bot.inbound import pages as inbound_pages
 from bot.inbound.dispatch import DISPATCHER, Dispatcher
@@ -102,6 +102,7 @@ HEARD = (
     suggestions.BELL,
     customer_chat.QUESTION_BELL,
     talk.BELL,
+    questions.BELL,
     repair.BELL,
     contact_ways.BELL,
     service_rows.BELL,

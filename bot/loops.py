@@ -15,7 +15,7 @@ from bank.settings import Settings
 from bot import conduct, intents
 from bot.app import Parts
 from bot.chat import customer_chat
-from bot.groups import questions, talk
+from bot.groups import listening, talk
 from bot.inbound import held, inbox, rejections, repair, retention
 from bot.service import chat as service_chat
 from bot.service import rows as service_rows
@@ -219,7 +219,7 @@ async def answer(parts: Parts) -> None:
 async def look_through_groups(parts: Parts) -> None:
     """Find what was asked and answered in customer groups."""
     level = parts.settings.group_product_level
-    await questions.catch_up(parts.sessions, parts.index, level, parts.now())
+    await listening.catch_up(parts.sessions, parts.index, level, parts.now())
 
 
 def answering_service(settings: Settings) -> Work:

@@ -12,13 +12,16 @@ from bot.chat import group_messages
 from bot.chat.bridging import in_bubbles, parts_of, stock_of, uuid_of
 from bot.chat.group_messages import ReplyInGroup
 from bot.chat.group_sidebar import GroupChat, chat_of, group_of, not_yours
+from bot.chat.nudging import nudges
 from bot.chat.sidebar import SIDEBAR
 from bot.groups import portrait, questions, rows
 from bot.groups.models import GroupQuestion, QuestionState
 from bot.groups.portrait import Portrait
 from bot.groups.rows import Line
+from customers import group_seats
 from customers.models import CustomerGroup
-from desk.keys import SETTINGS
+from desk.keys import SESSIONS, SETTINGS
+from desk.permissions import streaming
 from desk.render import fragment
 from desk.signed import now_of, session_of, signed
 from knowledge.indexing import LIBRARY_INDEX
@@ -77,6 +80,27 @@ async def question_tab(request: web.Request) -> web.Response:
     return fragment(request, "sidebar/_group_questions.html", context)
 
 
+@routes.get("/sidebar/groups/{chat_id}/stream")
+@streaming
+@SIDEBAR
+async def stream(request: web.Request) -> web.StreamResponse:
+    """A nudge whenever a question of this group or the library has changed."""
+    group = await _mine(request)
+    if group is None:
+        raise web.HTTPNotFound
+
+    async def stands() -> bool:
+        return await _mine(request) is not None
+
+    return await nudges(request, questions.BELL, str(group.id), stands)
+
+
+async def _mine(request: web.Request) -> CustomerGroup | None:
+    """The group of the address in a transaction of its own, which a stream does not have."""
+    async with request.app[SESSIONS]() as session:
+        return await group_seats.group_of(session, signed(request), request.match_info["chat_id"])
+
+
 @routes.get("/sidebar/groups/{chat_id}/portrait")
 @SIDEBAR
 async def portrait_tab(request: web.Request) -> web.Response:
@@ -119,8 +143,7 @@ async def sent(request: web.Request) -> web.Response:
     row = await group_messages.mark_sent(session, question.id, group, parts, who, now)
     if row is None:
         raise web.HTTPNotFound
-    questions.answered(question, who.userid, now)
-    await session.flush()
+    await questions.answered(session, question, who.userid, now)
     return await _shown(request, group)
 
 
@@ -133,8 +156,7 @@ async def settle(request: web.Request) -> web.Response:
     if wanted not in list(QuestionState):
         raise web.HTTPBadRequest
     session, state = session_of(request), QuestionState(wanted)
-    questions.settle(session, question, state, signed(request), now_of(request))
-    await session.flush()
+    await questions.settle(session, question, state, signed(request), now_of(request))
     return await _shown(request, group)
 
 
@@ -146,7 +168,6 @@ async def again(request: web.Request) -> web.Response:
     session, level = session_of(request), request.app[SETTINGS].group_product_level
     index = request.app[LIBRARY_INDEX]
     await questions.draft_again(session, group, question, index, level, now_of(request))
-    await session.flush()
     return await _shown(request, group)
 
 

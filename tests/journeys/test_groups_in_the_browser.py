@@ -123,7 +123,7 @@ async def test_asked_in_a_group_three_ways_answered_once_and_found_in_the_digest
     await expect(page.locator("#phone-body .bubble").last).to_contain_text(version.body)
     await town.control("settle")
     await town.works()
-    # The list looks again by itself.
+    # The open page is told, and looks again by itself.
     await expect(sidebar.locator("[data-state=answered]")).to_contain_text("资金一般在下一个工作日")
     [question] = await town.all(GroupQuestion)
     assert isinstance(question, GroupQuestion)
