@@ -159,7 +159,7 @@ async def owners(session: AsyncSession, groups: Collection[CustomerGroup]) -> di
     same = func.lower(col(Staff.userid))
     userids = {group.owner_userid.lower() for group in groups}
     names = await session.execute(select(same, col(Staff.name)).where(same.in_(userids)))
-    known = dict(names.all())
+    known: dict[str, str] = dict(names.all())
     return {one.id: known.get(one.owner_userid.lower(), one.owner_userid) for one in groups}
 
 

@@ -24,7 +24,7 @@ class Active:
     """Somebody who writes in the group: a customer of one's own by name, others veiled."""
 
     name: str
-    href: str  # the portrait of one's own customer; empty for others
+    own: bool
     messages: int
 
 
@@ -138,8 +138,7 @@ async def _known(session: AsyncSession, who: Signed, contacts: list[str]) -> dic
 
 def _shown(member: GroupMember, known: dict[str, str], number: int) -> Active:
     name = known.get(member.member_id)
-    own = f"/sidebar/{member.member_id}/profile" if name else ""
-    return Active(name or veiled(member.nickname), own, number)
+    return Active(name or veiled(member.nickname), name is not None, number)
 
 
 async def archived(session: AsyncSession, group: CustomerGroup) -> bool:

@@ -141,7 +141,7 @@ async def by_group(
     return Found(days, Tally(*(int(one) for one in whole)), total, number, pages)
 
 
-def _counted() -> Select[Any]:
+def _counted() -> Any:
     """Per group: how often and how many different things were asked, and what came of them."""
     asked = (
         select(col(GroupAsking.question_id), func.count().label("times"))
@@ -192,23 +192,23 @@ async def _lines(session: AsyncSession, *where: ColumnElement[bool]) -> list[Lin
 
 
 def _query() -> Select[GroupQuestion, CustomerGroup, Version, str, int, int, datetime]:
-    times, last = func.count(), func.max(_ASKED.sent_at)
+    times, last = func.count(), func.max(col(_ASKED.sent_at))
     return (
         select(
             GroupQuestion,
             CustomerGroup,
             Version,
-            _ANSWER.text,
+            col(_ANSWER.text),
             times,
-            func.count(func.distinct(_ASKED.member_id)),
+            func.count(func.distinct(col(_ASKED.member_id))),
             last,
         )
         .join(CustomerGroup, col(CustomerGroup.id) == GroupQuestion.group_id)
         .join(GroupAsking, col(GroupAsking.question_id) == GroupQuestion.id)
-        .join(_ASKED, _ASKED.id == GroupAsking.message_id)
+        .join(_ASKED, col(_ASKED.id) == GroupAsking.message_id)
         .outerjoin(Version, col(Version.id) == GroupQuestion.version_id)
-        .outerjoin(_ANSWER, _ANSWER.id == GroupQuestion.answer_id)
-        .group_by(col(GroupQuestion.id), col(CustomerGroup.id), col(Version.id), _ANSWER.id)
+        .outerjoin(_ANSWER, col(_ANSWER.id) == GroupQuestion.answer_id)
+        .group_by(col(GroupQuestion.id), col(CustomerGroup.id), col(Version.id), col(_ANSWER.id))
         .order_by(times.desc(), last.desc(), col(GroupQuestion.id))
         .limit(MOST)
     )

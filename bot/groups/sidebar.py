@@ -16,7 +16,7 @@ from bot.chat.nudging import nudges
 from bot.chat.sidebar import SIDEBAR
 from bot.groups import portrait, questions, rows
 from bot.groups.models import GroupQuestion, QuestionState
-from bot.groups.portrait import Portrait
+from bot.groups.portrait import DAYS, Portrait
 from bot.groups.rows import Line
 from customers import group_seats
 from customers.models import CustomerGroup
@@ -64,7 +64,7 @@ class GroupPortrait:
 
     chat: GroupChat
     portrait: Portrait
-    days: int = portrait.DAYS
+    days: int = DAYS
 
 
 @routes.get("/sidebar/groups/{chat_id}/questions")

@@ -254,7 +254,7 @@ async def test_what_no_material_for_groups_answers_is_a_content_gap_until_there_
     page = await desk.text("/gaps")
     assert THREE_WAYS[0] in page
     assert "客户群 2 次" in page
-    live = await an_approved_material(session, title="赎回到账时间（群用）")
+    live = await an_approved_material(session, title="赎回到账（群用）", questions=THREE_WAYS)
     await session.commit()
     assert await state() is GapState.ANSWERED
     rm, question = await town.sidebar(), await room.question()
@@ -463,6 +463,7 @@ async def test_a_colleague_may_answer_what_was_let_through_and_never_sent(
     await session.commit()
     await town.control("seed", members=[{"userid": other.userid, "name": other.name}])
     await town.control("join_group", chat_id=room.chat_id, userids=[other.userid])
+    await town.control("settle")
     await room.hears((FIRST, THREE_WAYS[0]))
     question, mine, theirs = await room.question(), await town.sidebar(), await town.sidebar(other)
     at = f"{room.here}/questions/{question.id}"
