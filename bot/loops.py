@@ -218,6 +218,9 @@ async def answer(parts: Parts) -> None:
 
 async def look_through_groups(parts: Parts) -> None:
     """Find what was asked and answered in customer groups."""
+    # A draft is made once: the index first learns what it took in, or it would guess.
+    if parts.index.has_more_to_learn:
+        return
     level = parts.settings.group_product_level
     await listening.catch_up(parts.sessions, parts.index, level, parts.now())
 

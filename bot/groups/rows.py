@@ -12,6 +12,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from bot.groups.models import Advice, GroupAsking, GroupMessage, GroupQuestion, QuestionState
+from bot.groups.recognising import answered_part
 from compliance.masking import mask
 from content.models import Version
 from customers import group_book
@@ -37,7 +38,7 @@ class Line:
     title: str  # of the material that is quoted; empty without
     number: int
     valid_until: datetime | None
-    answer: str  # as the archive has it, masked; empty where it has none
+    answer: str  # as the archive has it, masked, without what it quotes; empty where it has none
 
     @property
     def is_open(self) -> bool:
@@ -185,7 +186,7 @@ async def _lines(session: AsyncSession, *where: ColumnElement[bool]) -> list[Lin
             title=version.title if version else "",
             number=version.number if version else 0,
             valid_until=version.valid_until if version else None,
-            answer=mask(answer).text if answer else "",
+            answer=mask(answered_part(answer)[1]).text if answer else "",
         )
         for question, group, version, answer, times, people, last in rows
     ]

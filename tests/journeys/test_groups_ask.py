@@ -177,6 +177,9 @@ async def test_an_answer_in_the_owners_own_words_is_recognised(
     await room.hears((town.rm.userid, words))
     after = await room.question()
     assert (after.state, after.settled_by) == (QuestionState.ANSWERED, "system")
+    page = await (await town.sidebar()).text(f"{room.here}/questions")
+    assert words.split("\n")[-1] in page
+    assert "- - -" not in page
 
 
 async def test_the_next_day_it_is_a_question_of_its_own(
