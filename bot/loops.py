@@ -125,7 +125,7 @@ async def stop_touches(parts: Parts) -> None:
 
 async def learn(parts: Parts) -> None:
     """Fit the index to what it took in; searches go on with what was known meanwhile."""
-    if parts.index.has_more_to_learn:
+    if parts.index.has_more_to_learn or parts.index.is_learning:
         async with parts.sessions.begin() as session:
             await parts.index.learn(session, parts.now())
 
