@@ -125,7 +125,7 @@ async def stop_touches(parts: Parts) -> None:
 
 async def learn(parts: Parts) -> None:
     """Fit the index to what it took in; searches go on with what was known meanwhile."""
-    if parts.index.has_more_to_learn or parts.index.is_learning:
+    if parts.index.has_more_to_learn:
         async with parts.sessions.begin() as session:
             await parts.index.learn(session, parts.now())
 
@@ -219,7 +219,7 @@ async def answer(parts: Parts) -> None:
 async def look_through_groups(parts: Parts) -> None:
     """Find what was asked and answered in customer groups."""
     # A draft is made once: the index first learns what it took in, or it would guess.
-    if parts.index.has_more_to_learn:
+    if parts.index.has_more_to_learn or parts.index.is_learning:
         return
     level = parts.settings.group_product_level
     await listening.catch_up(parts.sessions, parts.index, level, parts.now())
