@@ -61,6 +61,9 @@ from bot.chat import (
 )
 from bot.demo import guide
 from bot.grants import SharedGrants
+from bot.groups import pages as group_question_pages
+from bot.groups import questions, talk
+from bot.groups import sidebar as group_questions
 from bot.inbound import inbox, repair, repair_pages, webhook
 from bot.inbound import pages as inbound_pages
 from bot.inbound.dispatch import DISPATCHER, Dispatcher
@@ -91,6 +94,7 @@ from outbound import alerts
 from outbound.attachments import Stock
 from outbound.facts import policy_of
 from wecom.archive import ArchiveClient
+from wecom.archive_consent import ARCHIVE_AGENT_ID
 from wecom.client import WeComClient
 from wecom.intents import Intents
 from wecom.tokens import GrantStore
@@ -103,6 +107,8 @@ HEARD = (
     indexing.BELL,
     suggestions.BELL,
     customer_chat.QUESTION_BELL,
+    talk.BELL,
+    questions.BELL,
     repair.BELL,
     contact_ways.BELL,
     service_rows.BELL,
@@ -234,11 +240,15 @@ def wecom_client(
     ledgers: Ledgers = ALONE,
     pace: Pace = OF_THE_WALL,
 ) -> WeComClient:
-    """Our app at WeCom; 微信客服 is called as the app that may do so, where that is another one."""
+    """Our app at WeCom; 微信客服 and the archive are asked with the secrets that may do so."""
     agent_id, secret = settings.wecom_agent_id, settings.wecom_secret
     client = _client_of(settings, http, agent_id, secret, ledgers, pace)
     if settings.service_agent_id not in (0, agent_id):
         client.service = _service_client(settings, http, ledgers, pace).service
+    if settings.archive_url:
+        archive = settings.archive_secret
+        as_archive = _client_of(settings, http, ARCHIVE_AGENT_ID, archive, ledgers, pace)
+        client.archive_consent = as_archive.archive_consent
     return client
 
 
@@ -319,6 +329,7 @@ PAGES = (
     model_stop,
     service_pages,
     desk.signin,
+    group_questions,
     group_sidebar,
     attaching,
     sidebar_actions,
@@ -341,6 +352,7 @@ PAGES = (
     repair_pages,
     platform_pages,
     script_pages,
+    group_question_pages,
     content.pages,
     content.suspension_pages,
     content.product_import_pages,

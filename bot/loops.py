@@ -15,6 +15,7 @@ from bank.settings import Settings
 from bot import care_cards, conduct, intents
 from bot.app import Parts
 from bot.chat import customer_chat
+from bot.groups import listening, talk
 from bot.inbound import held, inbox, rejections, repair, retention
 from bot.service import chat as service_chat
 from bot.service import rows as service_rows
@@ -100,6 +101,7 @@ def _loops(settings: Settings, parts: Parts, role: Role) -> list[Coroutine[Any, 
         keep_repairing(parts),
         _on_bell(parts, customer_chat.QUESTION_BELL, EVENT_PATIENCE, answer),
         _every(parts, ARCHIVE_PATIENCE, pull_archive),
+        _on_bell(parts, talk.BELL, EVENT_PATIENCE, look_through_groups),
         _on_bell(parts, service_rows.BELL, EVENT_PATIENCE, answering_service(settings)),
         _every(parts, SERVICE_PAUSE, pulling_service(settings)),
         _every(parts, ACCOUNTS_PAUSE, learn_service_accounts),
@@ -134,7 +136,8 @@ async def learn(parts: Parts) -> None:
 async def find_gaps(parts: Parts) -> None:
     """Group what nobody could answer, and see what is answered by now."""
     async with parts.sessions.begin() as session:
-        await gaps.catch_up(session, parts.index, parts.now())
+        level = parts.settings.group_product_level
+        await gaps.catch_up(session, parts.index, parts.now(), level)
 
 
 async def handle_events(parts: Parts) -> None:
@@ -214,6 +217,15 @@ async def pull_archive(parts: Parts) -> None:
 async def answer(parts: Parts) -> None:
     """Suggest replies to what customers wrote."""
     await parts.dispatcher.answer_new(parts.now())
+
+
+async def look_through_groups(parts: Parts) -> None:
+    """Find what was asked and answered in customer groups."""
+    # A draft is made once: the index first learns what it took in, or it would guess.
+    if parts.index.has_more_to_learn or parts.index.is_learning:
+        return
+    level = parts.settings.group_product_level
+    await listening.catch_up(parts.sessions, parts.index, level, parts.now())
 
 
 def answering_service(settings: Settings) -> Work:

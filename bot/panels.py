@@ -1,7 +1,7 @@
 """What waits for each role on the workbench: small tables, each with the way to the whole list."""
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,6 +12,7 @@ from bank import certificates
 from bank.calendar import local_day
 from bank.models import AuditEntry, Role, Staff
 from bot import system
+from bot.groups import rows as group_rows
 from bot.inbound.words import result_label
 from bot.models import InboundEvent, InboundState
 from content import product_history, queue, shelf
@@ -26,6 +27,7 @@ from knowledge.models import ContentGap, GapState, Suggestion, SuggestionState
 from scheduler import records
 
 SHOWN = 8
+WAITING_DAYS = 7
 ALL_MATERIAL = shelf.Reader(only_live=False, branch_id=None)
 
 
@@ -55,7 +57,8 @@ async def of(session: AsyncSession, who: Signed, now: datetime) -> list[Panel]:
     """The panels of these roles, what is most urgent first."""
     panels: list[Panel] = []
     if who.may(Role.RM, Role.BRANCH_MANAGER):
-        panels += [await _questions(session, who), await _tasks(session, who)]
+        panels += [await _questions(session, who), await _in_groups(session, who, now)]
+        panels.append(await _tasks(session, who))
     if who.may(*REVIEWERS):
         panels.append(await _reviews(session, who, now))
     if who.may(*CONFIRMERS):
@@ -109,6 +112,32 @@ async def _questions(session: AsyncSession, who: Signed) -> Panel:
         rows,
         ("没有等待回复的客户", "客户来信后会出现在这里和企业微信的侧边栏里。"),
     )
+
+
+async def _in_groups(session: AsyncSession, who: Signed, now: datetime) -> Panel:
+    first = local_day(now) - timedelta(days=WAITING_DAYS - 1)
+    rows = [
+        [
+            Cell(line.question.question, _digest(line), style="clip"),
+            Cell(line.group.name, style="clip"),
+            Cell(count(line.times), style="num"),
+            Cell(line.question.advice.label, style="nowrap"),
+            Cell(when(line.last_at, "%m-%d %H:%M"), style="nowrap"),
+        ]
+        for line in (await group_rows.waiting(session, who, first))[:SHOWN]
+    ]
+    return Panel(
+        "群里在等回答",
+        "在企业微信里打开这个群，从侧边栏发送",
+        "/groups/questions?show=waiting",
+        [("问题", ""), ("客户群", ""), ("提问次数", "num"), ("建议", ""), ("最近一次", "")],
+        rows,
+        ("群里没有待回答的问题", "相同意思的提问会合成一条列在这里。"),
+    )
+
+
+def _digest(line: group_rows.Line) -> str:
+    return f"/groups/{line.group.id}/questions?day={line.question.day}"
 
 
 async def _tasks(session: AsyncSession, who: Signed) -> Panel:

@@ -249,6 +249,9 @@ class CustomerGroup(SQLModel, table=True):
     dismissed_at: datetime | None = instant(default=None)
     member_version: str = ""
     checked_at: datetime | None = instant(default=None)
+    consent_asked_at: datetime | None = instant(
+        default=None, description="when WeCom was last asked who agrees to archiving"
+    )
 
 
 class GroupMember(SQLModel, table=True):
@@ -269,3 +272,4 @@ class GroupMember(SQLModel, table=True):
     quit_scene: int | None = None
     channel_key: str = Field(default="", description="`state` of the join way it came by")
     invited_by: str = ""
+    archive_refused: bool = Field(default=False, description="does not agree to archiving")

@@ -79,6 +79,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             _entry("客户列表", "/customers", "people", *SEES_CUSTOMERS),
             _entry("客户群", "/groups", "grid", *SEES_CUSTOMERS),
+            _entry("群问答", "/groups/questions", "chat", *SEES_CUSTOMERS),
             _entry("推荐回复", "/suggestions", "chat", *SEES_CUSTOMERS),
             _entry("关怀提醒", "/care", "warning", *SEES_CUSTOMERS),
             _entry("渠道活码", "/channels", "link", *GAINS_CUSTOMERS),

@@ -104,6 +104,19 @@ async def for_colleague(
     return Answered(draft, draft.text, found.confidence)
 
 
+async def for_group(session: AsyncSession, found: Found) -> Answered | Unanswered:
+    """The best passage for everybody in a customer group: quoted; a person reads and sends it."""
+    if found.tier == "none" or not found.sources:
+        return Unanswered(("没有适用于客户群的已审核资料",), found.confidence)
+    draft = quote(found.sources)
+    _, reasons = judge(draft)
+    if reasons:
+        return Unanswered(reasons, found.confidence)
+    cited = {sentence.source.material_id for sentence in draft.sentences}
+    text = await with_reminder(session, draft.text, cited)
+    return Answered(draft, text, found.confidence)
+
+
 def _findings(verdict: Verdict) -> Sequence[str]:
     if verdict.level is Level.PASS:
         return ()

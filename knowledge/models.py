@@ -251,6 +251,23 @@ class CandidateQuestion(SQLModel, table=True):
     decided_at: datetime = instant()
 
 
+class HeardQuestion(SQLModel, table=True):
+    """A question heard in a customer group 群内缺口问法 that no material for groups answers."""
+
+    __tablename__ = "heard_question"
+    __table_args__ = (
+        Index("ix_heard_question_ungrouped", "created_at", postgresql_where="gap_id IS NULL"),
+    )
+
+    id: UUID = key()
+    source_id: UUID = Field(unique=True, description="the message it was asked in, once")
+    member_id: str = Field(description="who asked, by WeCom id")
+    customer_id: UUID | None = Field(default=None, foreign_key="customer.id", index=True)
+    question: str = Field(description="as asked, personal data masked")
+    created_at: datetime = instant(description="when it was asked")
+    gap_id: UUID | None = Field(default=None, foreign_key="content_gap.id", index=True)
+
+
 class IndexState(SQLModel, table=True):
     """How far this projection of the library has been built."""
 

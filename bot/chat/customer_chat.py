@@ -17,6 +17,7 @@ from bank.database import Sessions, ring
 from bank.models import Staff
 from bot.chat import conversations, hearing
 from bot.chat.conversations import Line
+from bot.groups import talk
 from bot.inbound import inbox, relations
 from bot.models import Cursor, Message, Speaker
 from customers import book, follows
@@ -98,12 +99,14 @@ async def _take_in(session: AsyncSession, message: ArchivedMessage, now: datetim
 
 
 async def _place(session: AsyncSession, message: ArchivedMessage, now: datetime) -> bool:
-    """Groups and other kinds than text wait for the group assistant; strangers are looked up."""
+    """Text is kept, in chats and groups; who or which group is not known is looked up first."""
     if message.kind == UNREADABLE:
         await _set_aside(session, message.seq, "", now)
         return False
-    if message.kind != "text" or message.room_id or message.action != "send":
+    if message.kind != "text" or message.action != "send":
         return False
+    if message.room_id:
+        return await _place_in_group(session, message, now)
     parties = await _parties(session, message)
     if parties is None:
         log.warning("archive_message_without_relation", seq=message.seq)
@@ -113,6 +116,13 @@ async def _place(session: AsyncSession, message: ArchivedMessage, now: datetime)
         await _set_aside(session, message.seq, parties.contact, now)
         return False
     return await _append(session, message, parties, customer, now)
+
+
+async def _place_in_group(session: AsyncSession, message: ArchivedMessage, now: datetime) -> bool:
+    placed = await talk.place(session, message, now)
+    if placed is talk.Placed.UNSURE:
+        await _set_aside(session, message.seq, message.room_id, now)
+    return placed is talk.Placed.KEPT
 
 
 @dataclass(frozen=True)
@@ -178,6 +188,8 @@ async def place_set_aside(
         return "not handled: no longer in the archive"
     if message.kind == UNREADABLE:
         raise UnreadableEvent("an archived message that is not as documented")
+    if message.room_id:
+        return await talk.look_and_place(session, message, wecom, now)
     parties = await _parties(session, message)
     if parties is None:
         return "not handled: not between our staff and a contact"

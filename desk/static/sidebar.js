@@ -28,7 +28,7 @@
 
   async function groupPage() {
     const chat = await invoke("getCurExternalChat", {});
-    return chat.chatId && `/sidebar/groups/${encodeURIComponent(chat.chatId)}`;
+    return chat.chatId && `/sidebar/groups/${encodeURIComponent(chat.chatId)}/questions`;
   }
 
   async function customerPage(entry) {
