@@ -67,6 +67,7 @@ from bot.inbound.dispatch import DISPATCHER, Dispatcher
 from bot.inbound.inbox import INBOX, Inbox
 from bot.inbound.keys import KEYS, USED, PairsInUse, accepted_keys
 from bot.inbound.rejections import REJECTIONS, Rejections
+from bot.inbound.right_of_way import RightOfWay
 from bot.inbound.shedding import LOAD, Load, shedding, straight_in, watched
 from bot.inbound.spool import Spool
 from bot.intents import WrittenIntents
@@ -126,6 +127,7 @@ class Parts:
     seal: Seal
     pairs: PairsInUse
     rejections: Rejections
+    way: RightOfWay
     now: Callable[[], datetime]
 
     @property
@@ -139,13 +141,14 @@ class Parts:
             self.writer,
             self.seal,
             self.settings,
+            self.way,
         )
 
     @property
     def greeter(self) -> Greeter:
         """The sender of welcomes, made of these parts."""
         policy = policy_of(self.settings)
-        return Greeter(self.sessions, self.wecom, self.seal, policy, self.now, self.stock)
+        return Greeter(self.sessions, self.wecom, self.seal, policy, self.now, self.stock, self.way)
 
     @property
     def stock(self) -> Stock:
@@ -220,6 +223,7 @@ async def open_parts(
             seal=seal,
             pairs=PairsInUse(),
             rejections=Rejections(),
+            way=RightOfWay(),
             now=now,
         )
 

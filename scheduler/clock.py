@@ -5,6 +5,7 @@ others skip. Sending and reconciling share theirs: what is being called is never
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -127,6 +128,8 @@ class Clockwork:
         self._sessions = sessions
         self._wecom = wecom
         self._now = now
+        # That a tick is left out while the one before it runs is how it is meant to be.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = AsyncIOScheduler(timezone=settings.timezone)
         self._under_way: set[asyncio.Task[Any]] = set()
 
@@ -166,6 +169,9 @@ class Clockwork:
         self._under_way.add(tick)
         try:
             await run(job, self._sessions, self._wecom, self._settings, self._now())
+        except asyncio.CancelledError:
+            # Only `stop` does that: it waits for us, and the next process takes the work up.
+            log.info("tick_cut_short", tick=job.tick.__name__)
         except Exception:
             log.exception("tick_failed", tick=job.tick.__name__)
         finally:

@@ -23,7 +23,7 @@
     const at = context.entry === "group_chat_tools" ? await groupPage() : await customerPage(context.entry);
     if (!at) return show("wrong-entry");
     await window.htmx.ajax("GET", at, "#content");
-    if (content.querySelector(".skeleton")) show("no-server");
+    if (content.querySelector("[data-opening]")) show("no-server");
   }
 
   async function groupPage() {

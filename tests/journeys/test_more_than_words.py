@@ -12,9 +12,9 @@ from sqlmodel import select
 
 from attribution.models import Touchpoint
 from bank.models import Role
-from bot.recipients import received
+from bot.recipients import Sent, received
 from content import sendable
-from content.models import Kind, StoredFile, Version
+from content.models import Kind, Material, StoredFile, Version
 from desk.signed import Signed
 from knowledge.models import Suggestion, SuggestionState
 from outbound import media
@@ -190,7 +190,8 @@ async def test_a_combination_is_one_row_and_one_touchpoint_for_each_material(
     assert {point.version_id for point in seen} == {poster.id, paper.id}
     officer = await a_staff(office.session, Role.COMPLIANCE)
     who = Signed(officer.id, officer.userid, officer.name, frozenset({Role.COMPLIANCE}), None, "")
-    [told] = await received(office.session, paper.id, who)
+    of_paper = Sent(await office.session.get_one(Material, paper.material_id), paper)
+    [told] = await received(office.session, of_paper.versions, who)
     assert told.customer == town.customer.name
 
 

@@ -223,7 +223,7 @@ async def test_an_edit_cannot_take_the_reminder_away(selling: Desk, ending: str)
 
 async def test_the_untouched_draft_is_sent_as_it_is(selling: Desk) -> None:
     made = await selling.asks()
-    assert await selling.clears(made, made.draft) == {"text": made.draft}
+    assert (await selling.clears(made, made.draft))["text"] == made.draft
     await selling.says_sent(made)
     assert (await selling.now(made)).state is SuggestionState.SENT
 
