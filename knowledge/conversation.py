@@ -50,6 +50,8 @@ def understood(question: str, turns: Sequence[Turn], names: Sequence[str]) -> Un
     core = _POINTING.sub("", question).strip("，,。!！?？呢啊呀哦 ") or question
     if about := _last_named([turn.text for turn in turns], names):
         return Understood(f"{about}{core}", about, f"承接前文，指产品“{about}”")
+    if len(question) > SHORT:
+        return Understood(question)
     earlier = next((turn.text for turn in reversed(turns) if _asks_in_full(turn)), "")
     subjects = _SUBJECT.findall(earlier)
     if subjects and subjects[-1] not in core:
@@ -81,7 +83,7 @@ def _asks_in_full(turn: Turn) -> bool:
 
 _POINTING = re.compile(
     r"^(?:那么?(?![款只支个])|还有|另外|然后)[，,]?(?:请问)?(?!\d|时候|边|里)|(?<!其)它(?:的)?|(?:这|那|该)(?:个|款|只|支|种)?(?:产品|理财|基金)的?"
-    r"|(?:这|那)(?:款|只|支)的?|(?:上面|刚才|刚刚|前面)(?:说的|那个|提到的|讲的)?(?:产品|那款)?"
+    r"|(?<!的)(?:这|那)(?:款|只|支)的?|(?:上面|刚才|刚刚|前面)(?:说的|那个|提到的|讲的)?(?:产品|那款)?"
 )
 _ELLIPSIS = re.compile(
     r"呢[？?]?$|^(?:手续费|费用|费率|风险|期限|多久|几天|起购|起点|利率|收益|门槛)"

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bank.models import Staff
 from compliance.guard import checked
 from compliance.verdict import Role as Speaker
 from compliance.verdict import Verdict
@@ -29,6 +30,7 @@ class Finishing:
 
     style: ReplyStyle
     customer: Customer
+    rm: Staff
     figures: list[slots.OwnFigures]
     tells: bool  # whether the figures are told in a sentence
     notes: tuple[str, ...] = ()
@@ -39,22 +41,29 @@ async def of(session: AsyncSession, case: Case, draft: Draft) -> Finishing:
     asks = slots.asks_about_own(case.what.text)
     style = await styles.of(session, case.question.staff_id)
     customer = await session.get_one(Customer, case.facts.customer_id)
+    rm = await session.get_one(Staff, case.question.staff_id)
     figures: list[slots.OwnFigures] = []
     if asks or slots.SLOT.search(draft.text):
         figures = await slots.figures_of(
-            session, customer.id, case.facts.risk_ceiling, case.what.about, case.now
+            session,
+            customer.id,
+            case.facts.risk_ceiling,
+            case.now,
+            about=case.what.about,
+            question=case.what.text,
         )
     told = "".join(each.sentence for each in figures)
     if asks and told and blocked_by(checked(told, Speaker.RM)):
-        return Finishing(style, customer, figures, False, (FIGURES_REFUSED,))
-    return Finishing(style, customer, figures, asks)
+        return Finishing(style, customer, rm, figures, False, (FIGURES_REFUSED,))
+    return Finishing(style, customer, rm, figures, asks)
 
 
 async def finished(
     session: AsyncSession, draft: Draft, touch: Finishing
 ) -> tuple[str, tuple[str, ...]]:
     """The text as offered, and what stands against it: a slot that stayed open."""
-    text = slots.fill(draft.text, touch.figures)
+    names = {slots.RM: touch.rm.name, slots.ADDRESS: styles.named(touch.customer)}
+    text = slots.fill(draft.text, touch.figures, names).lstrip("，, ")
     if touch.tells:
         text += "".join(figures.sentence for figures in touch.figures)
     text = styles.dressed(text, touch.style, touch.customer)

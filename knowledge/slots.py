@@ -5,7 +5,7 @@ sentence of the bank's own. No model is shown any of it: figures go in after the
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -21,9 +21,10 @@ from customers.models import Holding
 
 # Slots a passage may carry; others stay open, and what stays open is not sent.
 PRODUCT, AMOUNT, BOUGHT, MATURES = "{产品名称}", "{持有金额}", "{买入日期}", "{到期日}"
+RM, ADDRESS = "{客户经理}", "{客户称呼}"
 VALUE, VALUE_ON, VALUE_BEFORE = "{单位净值}", "{净值日期}", "{上期净值}"
 SLOT = re.compile(r"\{[^{}\n]{1,20}\}")
-MOST = 3
+MOST = 2
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,15 @@ def asks_about_own(question: str) -> bool:
 
 
 async def figures_of(
-    session: AsyncSession, customer_id: UUID, ceiling: int, about: str, now: datetime
+    session: AsyncSession,
+    customer_id: UUID,
+    ceiling: int,
+    now: datetime,
+    *,
+    about: str = "",
+    question: str = "",
 ) -> list[OwnFigures]:
-    """What this customer holds, of the product asked about or else the largest holdings.
+    """What this customer holds: of the product asked about, what ends first, or the largest.
 
     A product above the customer's ceiling of today is not put into words that are sent.
     """
@@ -65,6 +72,9 @@ async def figures_of(
     known = {p.code: p for p in held if p.rating <= ceiling and p.is_listed(local_day(now))}
     wanted = [h for h in holdings if h.product_code in known]
     named = [h for h in wanted if about and known[h.product_code].name == about]
+    if _ENDS.search(question):
+        ending = [h for h in (named or wanted) if h.matures_on is not None]
+        named = sorted(ending, key=lambda h: str(h.matures_on))[:1]
     chosen = (named or wanted)[:MOST]
     return [await _figures(session, h, known[h.product_code], now) for h in chosen]
 
@@ -95,13 +105,13 @@ async def _values(session: AsyncSession, product: Product, now: datetime) -> Seq
     return (await session.execute(query.order_by(col(Nav.on).desc()).limit(2))).scalars().all()
 
 
-def fill(text: str, figures: Sequence[OwnFigures]) -> str:
-    """The text with the slots of the first holding filled; what it has no figure for stays open."""
-    if not figures:
-        return text
-    return SLOT.sub(lambda slot: figures[0].filled.get(slot[0], slot[0]), text)
+def fill(text: str, figures: Sequence[OwnFigures], names: Mapping[str, str]) -> str:
+    """The text with its slots filled: of the first holding, and names; the rest stays open."""
+    known = dict(names) | (figures[0].filled if figures else {})
+    return SLOT.sub(lambda slot: known.get(slot[0], slot[0]), text)
 
 
+_ENDS = re.compile(r"到期|哪天|几号")
 _OWN = re.compile(
     r"我(?:的|那|这|买|持有|手里|手上|名下|账上|现在|一共|总共)[^。？?]{0,16}?"
     r"(?:多少|到期|赚|亏|净值|涨|跌|市值|持仓|金额|还有|怎么样|什么时候|哪天|几号)"

@@ -58,11 +58,11 @@ def dressed(text: str, style: ReplyStyle, customer: Customer) -> str:
 def _address(address: Address, customer: Customer) -> str:
     if address is Address.NONE:
         return ""
-    named = _named(customer) if address is Address.NAMED else ""
-    return f"{named}您好，" if named else "您好，"
+    called = named(customer) if address is Address.NAMED else ""
+    return f"{called}您好，" if called else "您好，"
 
 
-def _named(customer: Customer) -> str:
+def named(customer: Customer) -> str:
     """Family name and title; a nickname is nobody's name and says nothing here."""
     if TITLED.fullmatch(customer.name):
         return customer.name

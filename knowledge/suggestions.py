@@ -83,6 +83,7 @@ def _blank(case: Case, index: LibraryIndex) -> Suggestion:
         intent=case.read.intent,
         conversation=case.what.kept(question.turns) | {"intent_reasons": list(case.read.reasons)},
         created_at=case.now,
+        filters=_filters(case),
         tier="none",
         confidence=0.0,
         draft="",
@@ -100,7 +101,12 @@ async def _answer(
 ) -> None:
     answers = await answers_to(session, case, index)
     suggestion.tier, suggestion.confidence = answers.found.tier, answers.found.confidence
-    suggestion.filters = _filters(case, answers)
+    suggestion.filters |= {
+        "sought": case.sought,
+        "found": len(answers.found.hits),
+        "live": len(answers.live),
+        "fitting": len(answers.documents),
+    }
     suggestion.candidates = [_shown(match) for match in answers.matches]
     if answers.found.tier == "none" or not answers.matches:
         _nothing(suggestion, case)
@@ -120,17 +126,14 @@ def _nothing(suggestion: Suggestion, case: Case) -> None:
     suggestion.tier = "none"
 
 
-def _filters(case: Case, answers: Answers) -> dict[str, Any]:
+def _filters(case: Case) -> dict[str, Any]:
+    """For whom it was made, whether anything was searched for or not."""
     audience = case.audience
     return {
         "channel": audience.channel,
         "branch": str(audience.branch) if audience.branch else None,
         "risk_ceiling": audience.risk_ceiling,
         "at": audience.now.isoformat(),
-        "sought": case.sought,
-        "found": len(answers.found.hits),
-        "live": len(answers.live),
-        "fitting": len(answers.documents),
     }
 
 

@@ -16,6 +16,8 @@ from knowledge.conversation import LONGEST_TURN, TURNS, Turn
 from knowledge.finding import masked_question
 
 STILL_TALKING = timedelta(minutes=30)
+# A chat goes on over the day; what was said yesterday is another conversation.
+SAME_TALK = timedelta(hours=6)
 BY_RULE = {
     CareKind.COMPLAINT: "含投诉、追责或要求说法的用语",
     CareKind.REFUSAL: "要求不再联系或不再推送",
@@ -61,7 +63,7 @@ async def turns_so_far(
     session: AsyncSession, staff_id: UUID, customer_id: UUID, question: str, now: datetime
 ) -> tuple[Turn, ...]:
     """The turns before a question that is typed now: of the archive, and typed a moment ago."""
-    archived = await turns_before(session, staff_id, customer_id, None)
+    archived = await turns_before(session, staff_id, customer_id, now)
     typed = [
         turn
         for made in reversed(await suggestions.open_for(session, staff_id, customer_id))
@@ -74,9 +76,9 @@ async def turns_so_far(
 
 
 async def turns_before(
-    session: AsyncSession, staff_id: UUID, customer_id: UUID, before: datetime | None
+    session: AsyncSession, staff_id: UUID, customer_id: UUID, before: datetime
 ) -> tuple[Turn, ...]:
-    """The last turns of a chat before a moment, or all there are, masked, oldest first."""
+    """The last turns of a chat in the hours before a moment, masked, oldest first."""
     lines = await conversations.latest(session, staff_id, customer_id, TURNS + 1, before=before)
     return tuple(
         Turn(
@@ -84,4 +86,5 @@ async def turns_before(
             masked_question(line.text)[:LONGEST_TURN],
         )
         for line in lines[-TURNS:]
+        if before - line.sent_at < SAME_TALK
     )

@@ -122,6 +122,7 @@ class Book:
         if not why:
             return None
         suggestion = self._blank(asked, "none", 0.0)
+        suggestion.filters = _filters(asked, 0)
         suggestion.state, suggestion.reasons = SuggestionState.HELD, list(why)
         return suggestion
 
