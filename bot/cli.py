@@ -21,6 +21,7 @@ from bot.evidence.checking import faults_of
 from bot.evidence.making import Order, make_pack
 from bot.importing import KINDS, import_file
 from bot.loops import Role
+from bot.matching import match_all
 from bot.replaying import replayed
 from compliance import guard as rules
 from compliance.verdict import Role as Speaker
@@ -237,6 +238,21 @@ def replay(suggestion_id: Annotated[str, typer.Argument(help="Id of a suggestion
     if told is None:
         _fail(f"no suggestion {wanted}")
     typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+
+
+@app.command()
+def match(
+    afresh: Annotated[
+        bool, typer.Option("--all", help="Every customer again, not only those left today.")
+    ] = False,
+) -> None:
+    """Match customers and live materials: the ten best for each, with reasons; resumable.
+
+    Example: siyu match --all
+    """
+    with serve.with_database(_settings()) as ready:
+        counts = asyncio.run(match_all(ready, utc_now(), afresh=afresh))
+    typer.echo(json.dumps(counts, ensure_ascii=False))
 
 
 @app.command()
