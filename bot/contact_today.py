@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from attribution import touchpoints
 from bank.calendar import day_bounds, local_day
 from bank.models import Staff
 from bank.settings import Settings
@@ -32,7 +33,7 @@ async def of_rm(
     found = await match_reading.urgent(session, _mine(who), now, LOOKED_AT)
     since, _ = day_bounds(local_day(now))
     ids = {customer.id for customer, _ in found}
-    heard = await match_reading.contacted_since(session, ids, since)
+    heard = await touchpoints.heard_since(session, ids, since)
     chosen: list[tuple[Customer, Shown]] = []
     of_material: Counter[object] = Counter()
     for customer, match in found:

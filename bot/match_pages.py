@@ -21,9 +21,10 @@ from desk.keys import SETTINGS
 from desk.permissions import SEES_CUSTOMERS, allow
 from desk.render import fragment, when
 from desk.signed import now_of, session_of, signed
-from knowledge import match_reading
-from knowledge.match_reading import Shown, Suited
+from knowledge import match_reading, suiting
+from knowledge.match_reading import Shown
 from knowledge.match_shelf import STOCKROOM, barred, pieces_of
+from knowledge.suiting import Suited
 from outbound.facts import Facts
 from scheduler import touches
 from scheduler.gates import policy_of
@@ -35,9 +36,8 @@ BESIDE_CHAT = 5
 
 @dataclass(frozen=True)
 class Moment:
-    """When a customer may be written to, and how often yet."""
+    """When a customer may be written to, and how often yet this month."""
 
-    left: int  # marketing messages this month
     text: str
     tone: str
 
@@ -119,15 +119,15 @@ async def _moment(request: web.Request, customer: Customer) -> Moment:
     left = await touches.marketing_left(session, customer.id, settings, now)
     consent = await book.consent_of(session, customer.id, now)
     if consent is None:
-        return Moment(0, "没有营销授权：只推荐不含产品的服务和投教内容", "red")
+        return Moment("没有营销授权：只推荐不含产品的服务和投教内容", "red")
     sent, policy = await touches.marketing_moments(session, customer.id, now), policy_of(settings)
     if isinstance(may_contact(ConsentFacts(consent.granted_at), sent, now, policy=policy), Allowed):
-        return Moment(left, f"现在可以联系，本月还可营销触达 {left} 次", "green")
+        return Moment(f"现在可以联系，本月还可营销触达 {left} 次", "green")
     try:
         opens = next_allowed_time(now, sent, policy=policy)
     except NoOpenTime:
-        return Moment(left, "近期没有可以营销触达的时间", "red")
-    return Moment(left, f"营销内容请在 {when(opens)} 之后发送，本月还可 {left} 次", "orange")
+        return Moment("近期没有可以营销触达的时间", "red")
+    return Moment(f"营销内容请在 {when(opens)} 之后发送，本月还可 {left} 次", "orange")
 
 
 @routes.get(f"/matches/material/{{material_id:{ID}}}")
@@ -153,7 +153,7 @@ async def _of_material(
     suited = None
     if not against:
         [piece] = await pieces_of(session, [document])
-        suited = await match_reading.of_material(session, piece, book.visible(who), now)
+        suited = await suiting.of_material(session, piece, book.visible(who), now)
     may_plan = who.may(Role.HQ) and not against
     return MaterialMatches(material_id, document.title, against, suited, may_plan)
 

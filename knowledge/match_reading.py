@@ -1,7 +1,7 @@
-"""Reading matches: of a customer, of a material, of an RM's day; only what holds at that moment."""
+"""Reading matches: of a customer, of an RM's day; only what holds at that moment."""
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,13 +11,12 @@ from sqlalchemy import ColumnElement, func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from attribution.models import Touchpoint, TouchpointKind
 from bank.calendar import local_day
 from content import library, products
 from customers.models import Customer
 from knowledge import matches
 from knowledge.blocks import Crowd, Materials
-from knowledge.fitting import Exclusion, Piece, against
+from knowledge.fitting import Piece, against
 from knowledge.match_reasons import Reason, Why, calls_now, words
 from knowledge.match_shelf import CHANNEL, Stocked, Stockroom, barred, pieces_of
 from knowledge.models import CustomerMatch, Suggestion
@@ -175,119 +174,35 @@ def _shown(
     )
 
 
-@dataclass(frozen=True)
-class Suited:
-    """Whom a material suits among the customers a reader may see."""
-
-    seen_by_reader: int
-    suits: int
-    excluded: list[tuple[Exclusion, int]]  # each customer counted once, by the first that stands
-    matches: list[tuple[Customer, Shown]]  # the best of those it is matched with
-    matched: int
-    complete: bool  # whether every customer was counted, not only the first so many
-
-
-# Counting looks at every customer the reader may see, so many at once, and at no more than these.
-COUNTED_AT_ONCE, COUNTED = 500, 5_000
-LISTED = 20
-
-
-async def of_material(
-    session: AsyncSession, piece: Piece, visible: ColumnElement[bool], now: datetime
-) -> Suited:
-    """Counts by reason, and the customers the last run put it before, best first."""
-    counts: Counter[Exclusion | None] = Counter()
-    counted = 0
-    last: UUID | None = None
-    while counted < COUNTED and (ids := await _some(session, visible, last)):
-        for profile in await profiles_of(session, ids, now):
-            counts[_first_against(profile, piece, now)] += 1
-        counted, last = counted + len(ids), ids[-1].id
-    total = await _count(session, visible)
-    listed, matched = await _matched(session, piece, visible, now)
-    return Suited(
-        seen_by_reader=total,
-        suits=counts[None],
-        excluded=[(reason, counts[reason]) for reason in Exclusion if counts[reason]],
-        matches=listed,
-        matched=matched,
-        complete=counted >= total,
-    )
-
-
-def _first_against(profile: Profile, piece: Piece, now: datetime) -> Exclusion | None:
-    found = against(profile.standing, piece)
-    if found:
-        return found[0]
-    return Exclusion.SEEN if was_seen(profile, piece.material_id, local_day(now)) else None
-
-
-async def _some(
-    session: AsyncSession, visible: ColumnElement[bool], last: UUID | None
-) -> list[Customer]:
-    query = select(Customer).where(visible).order_by(col(Customer.id)).limit(COUNTED_AT_ONCE)
-    if last is not None:
-        query = query.where(col(Customer.id) > last)
-    return list((await session.execute(query)).scalars())
-
-
-async def _count(session: AsyncSession, visible: ColumnElement[bool]) -> int:
-    return (
-        await session.execute(select(func.count()).select_from(Customer).where(visible))
-    ).scalar_one()
-
-
-async def _matched(
-    session: AsyncSession, piece: Piece, visible: ColumnElement[bool], now: datetime
-) -> tuple[list[tuple[Customer, Shown]], int]:
-    query = (
-        select(CustomerMatch, Customer)
-        .join(Customer, col(Customer.id) == col(CustomerMatch.customer_id))
-        .where(CustomerMatch.version_id == piece.version_id, visible)
-        .order_by(col(CustomerMatch.score).desc(), col(CustomerMatch.customer_id))
-        .limit(2 * LISTED)
-    )
-    rows = (await session.execute(query)).all()
-    customers = {customer.id: customer for _, customer in rows}
-    held = await holding(session, [row for row, _ in rows], now)
-    counted = (
-        select(func.count())
-        .select_from(CustomerMatch)
-        .join(Customer, col(Customer.id) == col(CustomerMatch.customer_id))
-        .where(CustomerMatch.version_id == piece.version_id, visible)
-    )
-    total = (await session.execute(counted)).scalar_one()
-    return [(customers[one.customer_id], one) for one in held[:LISTED]], total
+# Of each customer so many may be looked at: the first may have been sent meanwhile.
+OF_EACH = 3
 
 
 async def urgent(
     session: AsyncSession, mine: ColumnElement[bool], now: datetime, limit: int
 ) -> list[tuple[Customer, Shown]]:
     """The matches of these customers that call for a contact today, most urgent first."""
+    order = (col(CustomerMatch.urgency).desc(), col(CustomerMatch.score).desc())
+    customer_id = col(CustomerMatch.customer_id)
+    within = func.row_number().over(partition_by=customer_id, order_by=order)
+    ranked = (
+        select(customer_id, col(CustomerMatch.place), within.label("nth"))
+        .join(Customer, col(Customer.id) == customer_id)
+        .where(mine, CustomerMatch.urgency > 0)
+        .subquery()
+    )
     query = (
         select(CustomerMatch, Customer)
-        .join(Customer, col(Customer.id) == col(CustomerMatch.customer_id))
-        .where(mine, CustomerMatch.urgency > 0)
-        .order_by(
-            col(CustomerMatch.urgency).desc(),
-            col(CustomerMatch.score).desc(),
-            col(CustomerMatch.customer_id),
+        .join(Customer, col(Customer.id) == customer_id)
+        .join(
+            ranked,
+            (ranked.c.customer_id == customer_id) & (ranked.c.place == col(CustomerMatch.place)),
         )
+        .where(ranked.c.nth <= OF_EACH)
+        .order_by(*order, customer_id)
         .limit(limit)
     )
     rows = (await session.execute(query)).all()
     customers = {customer.id: customer for _, customer in rows}
     held = await holding(session, [row for row, _ in rows], now)
     return [(customers[one.customer_id], one) for one in held if one.now]
-
-
-async def contacted_since(
-    session: AsyncSession, customer_ids: Collection[UUID], since: datetime
-) -> set[UUID]:
-    """Who of these has heard from us since then."""
-    query = select(col(Touchpoint.customer_id)).where(
-        col(Touchpoint.customer_id).in_(customer_ids),
-        col(Touchpoint.kind) != TouchpointKind.CUSTOMER_WROTE,
-        col(Touchpoint.at) >= since,
-    )
-    return set((await session.execute(query)).scalars())

@@ -10,6 +10,7 @@ from customers.models import Stage
 from knowledge.fitting import Piece
 from knowledge.needs import (
     ASSESSMENT_DAYS,
+    LOOK_BACK_DAYS,
     MATURES_WITHIN,
     NEW_DAYS,
     SILENT_DAYS,
@@ -174,7 +175,7 @@ def words(reason: Reason, names: Mapping[str, str], today: date) -> str:
         Why.TAGGED: f"标签“{about}”",
         Why.LEVEL: f"专业程度“{EXPERTISE.get(about, about)}”，与客户相当",
         Why.NEW: f"{_ago(on, today)}新添加",
-        Why.SILENT: f"已有 {(today - on).days if on else 0} 天没有联系",
+        Why.SILENT: f"已有 {_silent(on, today)}没有联系",
         Why.ASSESSMENT: f"风险测评{_ahead(on, today)}到期",
         Why.GENERAL: "没有更具体的线索，按阶段和专业程度推荐",
         Why.UNPROFILED: "客户未开启个性化推荐，所有同类客户看到的顺序相同",
@@ -184,6 +185,11 @@ def words(reason: Reason, names: Mapping[str, str], today: date) -> str:
 def _ago(on: date | None, today: date) -> str:
     days = (today - on).days if on else 0
     return {0: "今天", 1: "昨天"}.get(days, f"{days} 天前")
+
+
+def _silent(on: date | None, today: date) -> str:
+    days = (today - on).days if on else 0
+    return f"{LOOK_BACK_DAYS} 天以上" if days >= LOOK_BACK_DAYS else f"{days} 天"
 
 
 def _ahead(on: date | None, today: date) -> str:

@@ -7,9 +7,9 @@ Whoever reads a match is told only what holds now: live, suitable, not seen late
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, datetime
+from typing import Any
 
 import numpy as np
 import structlog
@@ -21,33 +21,20 @@ from sqlmodel import col, select
 from bank.calendar import local, local_day
 from bank.database import Sessions
 from customers.models import Customer
-from knowledge import blocks
-from knowledge.blocks import NOBODY, Best, Crowd, Materials, Portion, Spots
-from knowledge.encoder import Encoder, Vectors, unit
-from knowledge.fitting import Standing
-from knowledge.match_reasons import kept, reasons_for, urgency
+from knowledge.blocks import Crowd, Materials
+from knowledge.encoder import Encoder
 from knowledge.match_shelf import Stocked, stock
 from knowledge.models import CustomerMatch, MatchRun
-from knowledge.needs import Profile, leanings, spots_of, weight
 from knowledge.profiles import profiles_of
+from knowledge.scoring import made_of
 
 log = structlog.get_logger("knowledge")
 
-KEPT = 10
 # Customers in one transaction: ten thousand rows at most, gathered in eight queries.
 AT_ONCE = 500
 # Portions in one tick of the clock; the next tick goes on.
 A_TICK = 40
 NIGHT_ENDS = 6
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A portion of customers with their needs made into numbers."""
-
-    profiles: tuple[Profile, ...]
-    signals: list[Vectors]  # for each profile a row a signal
-    portion: Portion
 
 
 async def nightly(sessions: Sessions, encoder: Encoder, now: datetime) -> int:
@@ -62,8 +49,7 @@ async def nightly(sessions: Sessions, encoder: Encoder, now: datetime) -> int:
 
 
 async def _is_due(session: AsyncSession, now: datetime) -> bool:
-    newest = select(MatchRun).order_by(col(MatchRun.day).desc()).limit(1)
-    last = (await session.execute(newest)).scalar_one_or_none()
+    last = await last_run(session)
     if last is None or (last.day == local_day(now) and last.done_at is None):
         return True
     return last.day < local_day(now) and local(now).hour < NIGHT_ENDS
@@ -98,7 +84,7 @@ async def run(
 
 async def begin(session: AsyncSession, now: datetime, *, afresh: bool = False) -> None:
     """Have a run of today; `afresh` sends one that there is back to its beginning."""
-    fresh = {
+    fresh: dict[str, Any] = {
         "started_at": now, "cursor": None, "customers": 0, "matches": 0, "materials": 0,
         "shown": {}, "done_at": None,
     }  # fmt: skip
@@ -113,6 +99,12 @@ async def run_of(session: AsyncSession, day: date, *, held: bool = False) -> Mat
     """The run of that day; `held` until the transaction ends, so that one writes at a time."""
     query = select(MatchRun).where(MatchRun.day == day)
     return (await session.execute(query.with_for_update() if held else query)).scalar_one_or_none()
+
+
+async def last_run(session: AsyncSession) -> MatchRun | None:
+    """The newest run, done or not."""
+    newest = select(MatchRun).order_by(col(MatchRun.day).desc()).limit(1)
+    return (await session.execute(newest)).scalar_one_or_none()
 
 
 async def newest_run(session: AsyncSession, now: datetime) -> MatchRun:
@@ -171,94 +163,7 @@ async def matched(
 ) -> list[CustomerMatch]:
     """The matches of these customers as of now, not stored yet."""
     profiles = await profiles_of(session, customers, now)
-    return await asyncio.to_thread(_made, profiles, stocked, materials, crowd, encoder, now)
-
-
-def _made(
-    profiles: Sequence[Profile],
-    stocked: Stocked,
-    materials: Materials,
-    crowd: Crowd,
-    encoder: Encoder,
-    now: datetime,
-) -> list[CustomerMatch]:
-    if not len(stocked.shelf):
-        return []
-    scored = scored_of(profiles, stocked, encoder, local_day(now))
-    [best] = blocks.blocks([scored.portion], materials, crowd, KEPT)
-    return list(_rows(scored, best, stocked, now))
-
-
-def scored_of(
-    profiles: Sequence[Profile], stocked: Stocked, encoder: Encoder, today: date
-) -> Scored:
-    """Needs, groups and single pairs of these customers; groups stand together."""
-    standings = list(dict.fromkeys(profile.standing for profile in profiles))
-    numbers = {standing: number for number, standing in enumerate(standings)}
-    ordered = sorted(profiles, key=lambda profile: numbers[profile.standing])
-    signals = _signals(ordered, encoder)
-    needs = [_need(p, rows, today) for p, rows in zip(ordered, signals, strict=True)]
-    return Scored(
-        profiles=tuple(ordered),
-        signals=signals,
-        portion=Portion(
-            needs=np.array(needs, dtype=np.float32),
-            groups=np.array([numbers[one.standing] for one in ordered], dtype=np.int32),
-            shut=_shut(standings, stocked),
-            spots=_spots(ordered, stocked, today),
-        ),
-    )
-
-
-def _signals(profiles: Sequence[Profile], encoder: Encoder) -> list[Vectors]:
-    """The vectors of each profile's signals; every text is encoded once."""
-    texts = list(dict.fromkeys(one.text for profile in profiles for one in profile.signals))
-    rows = {text: row for row, text in enumerate(texts)}
-    vectors = encoder.encode(texts)
-    return [vectors[[rows[one.text] for one in profile.signals]] for profile in profiles]
-
-
-def _need(profile: Profile, signals: Vectors, today: date) -> Vectors:
-    weights = np.array([weight(one, today) for one in profile.signals], dtype=np.float32)
-    meaning = unit((weights @ signals)[None, :])[0]
-    return np.concatenate([meaning, leanings(profile)])
-
-
-def _shut(standings: Sequence[Standing], stocked: Stocked) -> Vectors:
-    allowed = [stocked.shelf.allowed(standing) for standing in standings]
-    return np.where(np.array(allowed), np.float32(0), blocks.NEVER)
-
-
-def _spots(profiles: Sequence[Profile], stocked: Stocked, today: date) -> Spots:
-    found = [
-        (row, place, value)
-        for row, profile in enumerate(profiles)
-        for place, value in spots_of(profile, stocked.places, today)
-    ]
-    if not found:
-        return Spots()
-    rows, places, values = zip(*found, strict=True)
-    return Spots(np.array(rows), np.array(places), np.array(values, dtype=np.float32))
-
-
-def _rows(scored: Scored, best: Best, stocked: Stocked, now: datetime) -> Iterator[CustomerMatch]:
-    today = local_day(now)
-    for row, profile in enumerate(scored.profiles):
-        columns = best.columns[row][best.columns[row] != NOBODY]
-        near = scored.signals[row] @ stocked.meanings[columns].T
-        for place, column in enumerate(columns):
-            piece = stocked.shelf.pieces[column]
-            reasons = reasons_for(profile, piece, near[:, place].tolist(), today)
-            yield CustomerMatch(
-                customer_id=profile.customer_id,
-                place=place + 1,
-                version_id=piece.version_id,
-                score=float(best.scores[row, place]),
-                urgency=urgency(reasons, today),
-                reasons=kept(reasons),
-                made_at=now,
-                generation=0,
-            )
+    return await asyncio.to_thread(made_of, profiles, stocked, materials, crowd, encoder, now)
 
 
 async def store(

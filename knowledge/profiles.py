@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlmodel import col
 
 from attribution.models import Touchpoint, TouchpointKind
 from bank.calendar import local_day
@@ -38,6 +38,13 @@ FAMILIAR_DAYS, CLOSE_DAYS, FAMILIAR_WROTE, CLOSE_WROTE = 30, 180, 2, 6
 SEVERAL, MANY, HIGH_RATING = 2, 5, 4
 
 
+@dataclass(frozen=True)
+class _Asked:
+    id: UUID
+    question: str
+    created_at: datetime
+
+
 @dataclass
 class _Known:
     """What the tables say of one customer, as they are read."""
@@ -45,7 +52,7 @@ class _Known:
     purposes: set[Purpose] = field(default_factory=set)
     holdings: list[Holding] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
-    questions: list[Suggestion] = field(default_factory=list)  # newest first
+    questions: list[_Asked] = field(default_factory=list)  # newest first
     turned_down: set[UUID] = field(default_factory=set)
     touched: list[Touchpoint] = field(default_factory=list)  # oldest first
     added_at: datetime | None = None
@@ -96,18 +103,23 @@ async def _tags(session: AsyncSession, ids: Sequence[UUID], known: Gathered, now
 
 async def _said(session: AsyncSession, ids: Sequence[UUID], known: Gathered, now: datetime) -> None:
     """Masked questions of customers, and what RMs found unfit for them."""
-    query = select(Suggestion).where(
+    # The rest of a suggestion is large, and there are many.
+    query = select(
+        col(Suggestion.id), col(Suggestion.customer_id), col(Suggestion.version_id),
+        col(Suggestion.question), col(Suggestion.created_at), col(Suggestion.state),
+        col(Suggestion.variant), col(Suggestion.tier),
+    ).where(
         col(Suggestion.customer_id).in_(ids),
         col(Suggestion.created_at) > now - timedelta(days=LOOK_BACK_DAYS),
         col(Suggestion.created_at) <= now,
-    )
+    )  # fmt: skip
     newest = query.order_by(col(Suggestion.created_at).desc(), col(Suggestion.id))
-    for one in (await session.execute(newest)).scalars():
+    for one in await session.execute(newest):
         of = known[one.customer_id]
-        if one.state is SuggestionState.REJECTED and one.version_id:
+        if one.state == SuggestionState.REJECTED and one.version_id:
             of.turned_down.add(one.version_id)
         if one.variant == 0 and one.tier != PICKED and one.question:
-            of.questions.append(one)
+            of.questions.append(_Asked(one.id, one.question, one.created_at))
 
 
 async def _touched(
@@ -138,7 +150,7 @@ async def _follows(
 async def _titles(session: AsyncSession, known: Gathered) -> dict[UUID, str]:
     ids = {p.version_id for each in known.values() for p in each.touched if p.version_id}
     rows = select(col(Version.id), col(Version.title)).where(col(Version.id).in_(ids))
-    return dict((await session.execute(rows)).tuples().all())
+    return dict((await session.execute(rows)).all())
 
 
 def _profile(
@@ -248,8 +260,9 @@ def _marketing_lately(known: _Known, now: datetime) -> int:
 
 
 def _last_contact(known: _Known, today: date) -> date | None:
-    """The last touchpoint; for a relation older than we look back, that it is longer ago."""
-    if known.touched:
-        return local_day(known.touched[-1].at)
+    """The last touchpoint or question; without any, when they met, or as far as we look back."""
+    moments = [point.at for point in known.touched] + [one.created_at for one in known.questions]
+    if moments:
+        return local_day(max(moments))
     oldest = today - timedelta(days=LOOK_BACK_DAYS)
-    return min(oldest, local_day(known.added_at)) if known.added_at else None
+    return max(oldest, local_day(known.added_at)) if known.added_at else None

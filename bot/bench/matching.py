@@ -8,6 +8,7 @@ is measured is matching, and memory stays what it is however many customers ther
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from time import perf_counter
 from uuid import UUID
@@ -70,8 +71,8 @@ def measure(plan: Plan, tell: Callable[[str], None] = lambda _: None) -> Matchin
     process, rounds = psutil.Process(), []
     memory, forbidden = [], 0
     for number, count in enumerate(_slices(plan)):
-        bare = _timed(lambda count=count: world.bare(count))
-        ours = _timed(lambda count=count: world.matched(count))
+        bare = _timed(partial(world.bare, count))
+        ours = _timed(partial(world.matched, count))
         rounds.append((bare, ours))
         memory.append(process.memory_info().rss / 2**20)
         forbidden += world.forbidden

@@ -175,6 +175,7 @@ def test_reasons_read_as_an_rm_would_say_them() -> None:
         Reason(Why.STAGE, "new:建立信任"): "客户“待跟进”，内容用于建立信任",
         Reason(Why.RISK, "2:3"): "风险等级 R2，不高于客户的 C3",
         Reason(Why.SILENT, on=TODAY - timedelta(days=41)): "已有 41 天没有联系",
+        Reason(Why.SILENT, on=TODAY - timedelta(days=90)): "已有 90 天以上没有联系",
     }
     assert {reason: words(reason, names, TODAY) for reason in said} == said
 
