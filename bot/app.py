@@ -43,6 +43,7 @@ from bot import (
     export_pages,
     health,
     holder_export,
+    match_pages,
     material_use_pages,
     platform_pages,
     recipient_pages,
@@ -89,6 +90,7 @@ from desk.shell import MIDDLEWARES, errors
 from knowledge import indexing, suggestions
 from knowledge.encoder import load_encoder
 from knowledge.indexing import LIBRARY_INDEX, LibraryIndex
+from knowledge.match_shelf import STOCKROOM, Stockroom
 from knowledge.writer import WRITER, OpenAIWriter, QuotingWriter, Writer
 from outbound import alerts
 from outbound.attachments import Stock
@@ -308,6 +310,7 @@ def make_app(settings: Settings, parts: Parts) -> web.Application:
     app = web.Application(middlewares=AROUND, client_max_size=LARGEST_UPLOAD)
     app[SETTINGS], app[SESSIONS], app[NOW] = settings, parts.sessions, parts.now
     app[WECOM], app[LIBRARY_INDEX], app[WRITER] = parts.wecom, parts.index, parts.writer
+    app[STOCKROOM] = Stockroom(parts.index.encoder)
     app[FILES], app[INBOX], app[BELLS] = parts.files, parts.inbox, parts.bells
     app[DISPATCHER], app[inbound_pages.SEAL] = parts.dispatcher, parts.seal
     app[KEYS], app[USED], app[LOAD] = accepted_keys(settings), parts.pairs, Load()
@@ -342,6 +345,7 @@ PAGES = (
     welcome_pages,
     expiring_pages,
     material_use_pages,
+    match_pages,
     recipient_pages,
     holder_export,
     export_pages,

@@ -22,6 +22,7 @@ from bot.evidence.making import Order, make_pack
 from bot.importing import KINDS, import_file
 from bot.judging import judged
 from bot.loops import Role
+from bot.matching import match_all
 from bot.replaying import replayed
 from compliance import guard as rules
 from compliance.verdict import Role as Speaker
@@ -257,6 +258,21 @@ def judge(
     typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
     share = report["total"]["rank_3"]
     raise SystemExit(1 if share is not None and share < least else 0)
+
+
+@app.command()
+def match(
+    afresh: Annotated[
+        bool, typer.Option("--all", help="Every customer again, not only those left today.")
+    ] = False,
+) -> None:
+    """Match customers and live materials: the ten best for each, with reasons; resumable.
+
+    Example: siyu match --all
+    """
+    with serve.with_database(_settings()) as ready:
+        counts = asyncio.run(match_all(ready, utc_now(), afresh=afresh))
+    typer.echo(json.dumps(counts, ensure_ascii=False))
 
 
 @app.command()

@@ -11,7 +11,8 @@ from sqlmodel.sql.expression import Select
 from bank import certificates
 from bank.calendar import local_day
 from bank.models import AuditEntry, Role, Staff
-from bot import system
+from bank.settings import Settings
+from bot import contact_today, system
 from bot.groups import rows as group_rows
 from bot.inbound.words import result_label
 from bot.models import InboundEvent, InboundState
@@ -53,11 +54,14 @@ class Panel:
     empty: tuple[str, str] = field(default=("", ""))
 
 
-async def of(session: AsyncSession, who: Signed, now: datetime) -> list[Panel]:
+async def of(session: AsyncSession, who: Signed, settings: Settings, now: datetime) -> list[Panel]:
     """The panels of these roles, what is most urgent first."""
     panels: list[Panel] = []
     if who.may(Role.RM, Role.BRANCH_MANAGER):
         panels += [await _questions(session, who), await _in_groups(session, who, now)]
+    if who.may(Role.RM):
+        panels.append(await _contacts(session, who, settings, now))
+    if who.may(Role.RM, Role.BRANCH_MANAGER):
         panels.append(await _tasks(session, who))
     if who.may(*REVIEWERS):
         panels.append(await _reviews(session, who, now))
@@ -138,6 +142,28 @@ async def _in_groups(session: AsyncSession, who: Signed, now: datetime) -> Panel
 
 def _digest(line: group_rows.Line) -> str:
     return f"/groups/{line.group.id}/questions?day={line.question.day}"
+
+
+async def _contacts(session: AsyncSession, who: Signed, settings: Settings, now: datetime) -> Panel:
+    found = await contact_today.of_rm(session, who, settings, now, SHOWN)
+    rows = [
+        [
+            Cell(customer.name, f"/customers/{customer.id}#matches", style="nowrap"),
+            Cell("；".join(told.text for told in match.now), style="clip"),
+            Cell(match.him[0].text if match.him else "—", style="clip"),
+            Cell(match.piece.title, f"/content/{match.piece.material_id}", style="clip"),
+        ]
+        for customer, match in found
+    ]
+    headings = ["客户", "为什么是今天", "为什么是他", "建议内容"]
+    return Panel(
+        "今日适合联系",
+        "今天联系过和本月营销次数已满的不在此列",
+        "/customers",
+        [(heading, "") for heading in headings],
+        rows,
+        ("今天没有特别需要联系的客户", "客户近期提问、产品临近到期或久未联系时会出现在这里。"),
+    )
 
 
 async def _tasks(session: AsyncSession, who: Signed) -> Panel:

@@ -1,11 +1,11 @@
 """Tables: suggestions with all that it takes to replay them, content gaps, the index's cursor."""
 
 import enum
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Column, Identity, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -278,3 +278,47 @@ class IndexState(SQLModel, table=True):
     generation: str
     documents: int
     caught_up_at: datetime = instant()
+
+
+class MatchRun(SQLModel, table=True):
+    """A match run 匹配批次: all customers against all live materials, once a local day.
+
+    `cursor` is the last customer done; a run that was cut short goes on from there.
+    """
+
+    __tablename__ = "match_run"
+
+    generation: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(), primary_key=True)
+    )
+    day: date = Field(unique=True)
+    started_at: datetime = instant()
+    cursor: UUID | None = None
+    customers: int = 0
+    matches: int = 0
+    materials: int = 0
+    shown: dict[str, int] = _json(default_factory=dict)  # version → to how many customers so far
+    done_at: datetime | None = instant(default=None)
+
+
+class CustomerMatch(SQLModel, table=True):
+    """A match 匹配: a material in its place for a customer; made anew by every run.
+
+    Whether it may still be shown is asked again when it is read.
+    """
+
+    __tablename__ = "customer_match"
+    __table_args__ = (
+        UniqueConstraint("customer_id", "version_id"),
+        CheckConstraint("place BETWEEN 1 AND 10", name="place"),
+        CheckConstraint("jsonb_array_length(reasons) > 0", name="has_reasons"),
+    )
+
+    customer_id: UUID = Field(foreign_key="customer.id", primary_key=True)
+    place: int = Field(primary_key=True, description="1 is the best")
+    version_id: UUID = Field(foreign_key="version.id", index=True)
+    score: float
+    urgency: int = Field(description="how much its reasons call for a contact; 0: not at all")
+    reasons: list[list[str]] = _json()  # code, what it is about, day
+    made_at: datetime = instant()
+    generation: int = Field(sa_type=BigInteger, foreign_key="match_run.generation", index=True)

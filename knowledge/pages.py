@@ -21,11 +21,11 @@ from customers.models import Customer
 from desk.permissions import allow
 from desk.render import fragment, page
 from desk.signed import now_of, session_of, signed
-from knowledge import quality
+from knowledge import matches, quality
 from knowledge.hybrid import Audience, Found
 from knowledge.indexing import LIBRARY_INDEX
 from knowledge.intents import Intent
-from knowledge.models import ContentGap, GapQuestion, Suggestion, SuggestionState
+from knowledge.models import ContentGap, GapQuestion, MatchRun, Suggestion, SuggestionState
 from outbound import records
 from outbound.models import OutboundMessage
 from wecom.channels import Channel
@@ -97,13 +97,14 @@ class Tried:
 
 @dataclass(frozen=True)
 class IndexPage:
-    """`/knowledge`: how far the index has caught up, and a trial search."""
+    """`/knowledge`: how far the index has caught up, the newest match run, a trial search."""
 
     seq: int
     newest: int
     generation: str
     documents: int
     encoder: str
+    run: MatchRun | None
     text: str
     risk: int
     tier: str
@@ -256,6 +257,7 @@ async def index_page(request: web.Request) -> web.Response:
         generation=index.hybrid.generation,
         documents=len(index.hybrid),
         encoder=index.encoder.name,
+        run=await matches.last_run(session),
         text=text,
         risk=risk,
         tier=found.tier if found else "",

@@ -21,6 +21,8 @@ from bank.database import Sessions, utc_now
 from bank.settings import Settings
 from content import review
 from content.files import LocalFileStore
+from knowledge import matches
+from knowledge.encoder import load_encoder
 from outbound import media
 from scheduler import reconciling, results, sending, triggers
 from wecom.client import WeComClient
@@ -80,6 +82,12 @@ async def renew(sessions: Sessions, wecom: WeComClient, settings: Settings, now:
     return await media.renew(sessions, LocalFileStore(settings.home / "files"), wecom, now)
 
 
+async def match(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> int:
+    """Match customers and material in the small hours, a part of the run at a time."""
+    encoder = await asyncio.to_thread(load_encoder, settings.encoder)
+    return await matches.nightly(sessions, encoder, now)
+
+
 @dataclass(frozen=True)
 class Job:
     """A tick, how often it runs, and the work only one process does at a time."""
@@ -100,6 +108,8 @@ JOBS = (
     Job(enrol, 3600, "dates"),
     # Looked at often, done once a day: a book that has just begun gets its first head at once.
     Job(anchor, 60, "audit"),
+    # Each time a part of the night's run, so that no transaction of the leader is long.
+    Job(match, 15, "matching"),
 )
 
 

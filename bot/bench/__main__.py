@@ -17,6 +17,7 @@ from bot.bench import (
     extraction,
     idle,
     install,
+    matching,
     questions,
     retrieval,
     retrieval_tables,
@@ -154,6 +155,20 @@ def withdrawal_command(
     with a_bank() as settings:
         found = withdrawal.measure(settings, plan)
     tables.show_withdrawals(console, found)
+    _tell(found, as_json)
+
+
+@app.command(name="matching")
+def matching_command(
+    customers: Annotated[str, typer.Option(help="How many, with commas.")] = "100000,1000000",
+    materials: Annotated[int, typer.Option(help="How many.")] = 10_000,
+    as_json: AsJson = False,
+) -> None:
+    """Customers × materials with all filters, beside the bare matrix product; takes minutes."""
+    console, found = _console(as_json), []
+    for count in map(int, customers.split(",")):
+        found.append(matching.measure(matching.Plan(count, materials), console.print))
+        tables.show_matching(console, found[-1])
     _tell(found, as_json)
 
 

@@ -37,7 +37,8 @@ from tests.builders import MONDAY, a_customer, a_staff
 
 # Tables about customers that no hold keeps, and why.
 NOT_KEPT = {
-    "customer_tag": "a copy of what WeCom says today; who set or took off a tag is in the callbacks"
+    "customer_tag": "a copy of what WeCom says today; who set or took one off is in the callbacks",
+    "customer_match": "made anew every night from what is kept; what was said is in other tables",
 }
 # Columns that point to a customer by another name than a foreign key.
 BY_ANOTHER_NAME = ("external_userid", "contact", "order_key", "member_id")
