@@ -19,7 +19,7 @@ from bot.models import ContactWay, WelcomeChoice
 from compliance.suitability import customer_ceiling
 from content import library, sendable
 from content.models import Kind, Material, Version
-from content.sendable import SHAPES
+from content.sendable import SHAPES, Sendable
 from outbound import reasons
 from outbound.attachments import Attached, Stock, Unfit, prepare
 from outbound.check import SLOT, Cause, Passed, Refused, check
@@ -40,7 +40,7 @@ class Words:
     version_id: UUID
     text: str
     passed: Passed = field(repr=False)
-    beside: tuple[str, ...] = ()  # what goes beside the text, in words
+    beside: Sendable | None = None  # what goes beside the text
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,7 @@ async def words_of(
     )
     answer = await check(session, saying, policy, now)
     if isinstance(answer, Passed):
-        beside = tuple(f"〔{one.shape.label}〕{one.title}" for one in shown.values())
-        return Words(version.id, answer.text, answer, beside)
+        return Words(version.id, answer.text, answer, shown.get(version.id))
     return NoWords(_in_words(answer, version), answer)
 
 
