@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bank.models import AuditEntry, Role, Staff
+from content.models import Kind
 from scheduler.models import (
     Enrolment,
     SendTask,
@@ -18,8 +19,8 @@ from scheduler.models import (
 )
 from tests.builders import a_branch, a_staff
 from tests.conftest import Product
-from tests.sendables import an_office_of, live
 from tests.scheduler.worlds import Bank
+from tests.sendables import an_office_of, live
 
 
 async def person(bank: Bank, *roles: Role, **options: Any) -> Staff:
