@@ -109,6 +109,8 @@ class MaterialTab:
     certificate: str  # what stands against selling; then only education is listed
     shelf: str  # the branch of the tree of scripts that is shown
     favourites: frozenset[UUID]  # materials the RM keeps at hand
+    kind: str  # of material that is shown; empty for all
+    kinds: list[Kind]  # of which there is something
     series: list[SeriesItem]  # what is shown, where it is sent one after another
 
 
@@ -329,6 +331,11 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
     certificate = await _certificate(session_of(request), signed(request).id, now_of(request))
     if certificate:
         wanted = [d for d in wanted if d.kind is Kind.EDUCATION and not d.risk]
+    kind, kinds = (
+        request.query.get("kind", ""),
+        [k for k in Kind if any(d.kind is k for d in wanted)],
+    )
+    wanted = [d for d in wanted if kind in ("", d.kind)]
     shown = wanted[: FOUND if query else LISTED]
     session, age = session_of(request), chat.facts.age
     context = MaterialTab(
@@ -338,6 +345,8 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
         certificate,
         key,
         await sidebar_scripts.favourites(request),
+        kind,
+        kinds,
         await sidebar_scripts.in_series(session, shown, age) if in_series and not query else [],
     )
     return fragment(request, "sidebar/_chat.html", context)
