@@ -331,10 +331,7 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
     certificate = await _certificate(session_of(request), signed(request).id, now_of(request))
     if certificate:
         wanted = [d for d in wanted if d.kind is Kind.EDUCATION and not d.risk]
-    kind, kinds = (
-        request.query.get("kind", ""),
-        [k for k in Kind if any(d.kind is k for d in wanted)],
-    )
+    kind, there = request.query.get("kind", ""), {d.kind for d in wanted}
     wanted = [d for d in wanted if kind in ("", d.kind)]
     shown = wanted[: FOUND if query else LISTED]
     session, age = session_of(request), chat.facts.age
@@ -346,7 +343,7 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
         key,
         await sidebar_scripts.favourites(request),
         kind,
-        kinds,
+        [one for one in Kind if one in there],
         await sidebar_scripts.in_series(session, shown, age) if in_series and not query else [],
     )
     return fragment(request, "sidebar/_chat.html", context)
