@@ -7,11 +7,12 @@ from datetime import date, datetime, time, timedelta
 from attribution.models import TouchpointKind
 from bank.calendar import at_local
 from bank.models import Role, Staff
-from bot.demo.history import seen
+from bot.demo.history import Chats, seen
 from bot.demo.library import Paper, Shelf, line
 from bot.demo.people import Bond, Client, People
 from bot.demo.rows import Rows, ident, row
 from bot.demo.said import Spoken, said
+from bot.models import Speaker
 from compliance import disclosures
 from content.models import StoredFile
 from content.sendable import SHAPES
@@ -43,11 +44,12 @@ def attachments(rows: Rows, cast: People, shelf: Shelf, today: date, seed: int) 
     """Put the SOP with pictures and what was sent before into `rows`."""
     _sop(rows, cast, shelf, today)
     rng = random.Random(f"attachments:{seed}")
+    chats = Chats(rows, rng)
     for days, code in SENT:
         at = at_local(today - timedelta(days=days), time(10, rng.randrange(60), rng.randrange(60)))
         paper = shelf.beside[code]
         client, bond = rng.choice(list(_willing(cast, paper, at)))
-        _sent(rows, client, bond, paper, at)
+        _sent(rows, chats, client, bond, paper, at)
 
 
 def _willing(cast: People, paper: Paper, at: datetime) -> Iterator[tuple[Client, Bond]]:
@@ -97,10 +99,11 @@ def _sop(rows: Rows, cast: People, shelf: Shelf, today: date) -> None:
     )
 
 
-def _sent(rows: Rows, client: Client, bond: Bond, paper: Paper, at: datetime) -> None:
+def _sent(rows: Rows, chats: Chats, client: Client, bond: Bond, paper: Paper, at: datetime) -> None:
     """The RM picked it beside the chat and sent it as it stands."""
     suggestion = _picked(client, bond.rm, paper, at)
     rows.add(suggestion)
+    chats.say(client, bond, Speaker.RM, suggestion.draft, at)
     spoken = Spoken(Door.SIDEBAR, suggestion.id, client, bond.rm, suggestion.draft, at)
     said(
         rows, spoken, paper, passages=[f"{paper.version.id}#0"], writer="quoting",

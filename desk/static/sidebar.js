@@ -100,23 +100,30 @@
     const done = cards.filter(isDone).length;
     series.querySelector("[data-progress]").textContent = words
       || (done === cards.length ? `${done} 条全部发出` : `已发 ${done} / ${cards.length} 条`);
-    series.querySelector("[data-send-all]").disabled = done === cards.length;
+    series.querySelector("[data-send-all]").disabled = done === cards.length || "running" in series.dataset;
   }
 
   async function sendAll(series) {
-    const button = series.querySelector("[data-send-all]");
     const cards = all("[data-take]", series);
+    series.dataset.running = "yes";
+    const stopped = await sendEach(series, cards);
+    delete series.dataset.running;
+    if (!stopped) return progress(series);
+    const place = cards.indexOf(stopped) + 1;
+    progress(series, `停在第 ${place} 条：请看这一条的说明，处理后再点“依次发送”`);
+    if (!noticed(stopped)) tell(stopped, ["请先完成对这位客户的特别提示并勾选。"]);
+    stopped.scrollIntoView({ block: "nearest" });
+  }
+
+  // Answers the one that could not be sent; those after it wait.
+  async function sendEach(series, cards) {
     for (const [place, card] of cards.entries()) {
       if (isDone(card)) continue;
       progress(series, `正在发送第 ${place + 1} 条，共 ${cards.length} 条`);
-      button.disabled = true;
       await send(card);
-      if (isDone(card)) continue;
-      progress(series, `停在第 ${place + 1} 条，前面的已经发出：请看这一条的说明，处理后再点“依次发送”`);
-      if (!noticed(card)) tell(card, ["请先完成对这位客户的特别提示并勾选。"]);
-      card.scrollIntoView({ block: "nearest" });
-      return;
+      if (!isDone(card)) return card;
     }
+    return null;
   }
 
   function halted(card, at, done, message) {
