@@ -15,6 +15,7 @@ from bot.demo.said import Spoken, said
 from bot.models import Speaker
 from compliance import disclosures
 from content.models import StoredFile
+from content.script_models import ScriptFolder, ScriptLevel, ScriptPlace
 from content.sendable import SHAPES
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.suggestions import PICKED
@@ -37,12 +38,15 @@ SENT = (
     (43, "IMG-002"),
     (36, "LNK-001"),
 )
+SERIES, SERIES_DAYS = "赎回答疑", 90
+IN_SERIES = ("FAQ-001", "IMG-001", "LNK-001")
 STEPS = ((0, "10:30", "IMG-002"), (3, "15:00", "LNK-001"))
 
 
 def attachments(rows: Rows, cast: People, shelf: Shelf, today: date, seed: int) -> None:
-    """Put the SOP with pictures and what was sent before into `rows`."""
+    """Put the SOP with pictures, a series for each branch and what was sent into `rows`."""
     _sop(rows, cast, shelf, today)
+    _series(rows, cast, shelf, at_local(today - timedelta(days=SERIES_DAYS), time(11)))
     rng = random.Random(f"attachments:{seed}")
     chats = Chats(rows, rng)
     for days, code in SENT:
@@ -97,6 +101,31 @@ def _sop(rows: Rows, cast: People, shelf: Shelf, today: date) -> None:
         line("scheduler:sop:create", sop.id, owner.userid, created, name=sop.name),
         line("scheduler:sop:start", sop.id, owner.userid, started),
     )
+
+
+def _series(rows: Rows, cast: People, shelf: Shelf, at: datetime) -> None:
+    """组合话术 of every branch: an answer, the picture of it, and where to read on."""
+    papers = [shelf.beside.get(code) or shelf.papers[code][-1] for code in IN_SERIES]
+    for branch in cast.branches:
+        folder = row(
+            ScriptFolder,
+            id=ident("series", branch.name),
+            level=ScriptLevel.BRANCH,
+            branch_id=branch.id,
+            name=SERIES,
+            series=True,
+            made_at=at,
+        )
+        rows.add(folder)
+        for position, paper in enumerate(papers, 1):
+            place = row(
+                ScriptPlace,
+                id=ident("place", branch.name, position),
+                folder_id=folder.id,
+                material_id=paper.material.id,
+                position=position,
+            )
+            rows.add(place)
 
 
 def _sent(rows: Rows, chats: Chats, client: Client, bond: Bond, paper: Paper, at: datetime) -> None:

@@ -14,13 +14,14 @@ from bot.demo.files import keep_all, listed
 from bot.models import ContactWay, WayState
 from bot.welcoming import welcome_text
 from bot.welcoming.welcome_text import Words
-from content import extract, sendable, sizes
+from content import extract, scripts, sendable, sizes
 from content.files import LocalFileStore
 from content.house import house_of
 from content.models import Kind, Material, StoredFile, Version
 from content.particulars import of_version
 from content.readers.aigc import label_in
 from content.sendable import Bytes, Shape
+from desk.signed import Signed
 from knowledge.models import Suggestion
 from outbound.attachments import Attached, Stock, prepare
 from outbound.facts import policy_of
@@ -97,6 +98,17 @@ async def test_a_sop_step_carries_a_picture(bank: AsyncSession) -> None:
     steps = [one for one in await every(bank, Step) if one.sop_id == sop.id]
     kinds = {(await bank.get_one(Material, step.material_id)).kind for step in steps}
     assert kinds == {Kind.IMAGE, Kind.LINK}
+
+
+async def test_a_series_of_every_branch_holds_an_answer_a_picture_and_a_link(
+    bank: AsyncSession,
+) -> None:
+    rm = await an_rm(bank)
+    who = Signed(rm.id, rm.userid, rm.name, frozenset({Role.RM}), rm.branch_id, "")
+    known = await scripts.all_scripts(bank, who, MIDNIGHT, everywhere=False)
+    [series] = [b for b in await scripts.tree(bank, known, who) if b.key.startswith("series:")]
+    inside = await scripts.inside(bank, known, series.key, who)
+    assert [one.material.kind for one in inside] == [Kind.FAQ, Kind.IMAGE, Kind.LINK]
 
 
 async def test_a_code_of_every_rm_welcomes_with_a_card(bank: AsyncSession) -> None:
