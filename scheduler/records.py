@@ -13,9 +13,9 @@ from sqlmodel import col
 from bank.calendar import local_day
 from bank.models import Role, Staff
 from content import library, sendable
-from content.models import Material, Version
+from content.models import Kind, Material, Version
 from content.phone import Phone, as_sent
-from content.sendable import Sendable
+from content.sendable import SHAPES, Sendable
 from customers.book import SEES_ALL, visible
 from customers.models import Customer
 from desk.signed import Signed
@@ -275,9 +275,10 @@ def _staff_in_scope(who: Signed) -> ColumnElement[bool]:
 
 
 async def material_choices(session: AsyncSession, now: datetime) -> list[tuple[str, str]]:
-    """Material that may be sent in a chat today, with the day it expires."""
+    """Material that may be sent in a chat today, with what it is and the day it expires."""
     query = (
-        select(Version)
+        select(Version, Material.kind)
+        .join(Material, col(Material.id) == Version.material_id)
         .where(
             col(Version.state) == "approved",
             col(Version.valid_from) <= now,
@@ -286,9 +287,16 @@ async def material_choices(session: AsyncSession, now: datetime) -> list[tuple[s
         )
         .order_by(col(Version.title))
     )
-    versions = (await session.execute(query)).scalars()
     return [
-        (str(version.material_id), f"{version.title}（至 {local_day(version.valid_until)}）")
-        for version in versions
+        (
+            str(version.material_id),
+            f"{version.title}（{_what(kind)}至 {local_day(version.valid_until)}）",
+        )
+        for version, kind in await session.execute(query)
         if version.valid_until
     ]
+
+
+def _what(kind: Kind) -> str:
+    """What goes beside the words, before the day; nothing for words alone."""
+    return f"{SHAPES[kind].label}，" if kind in SHAPES else ""
