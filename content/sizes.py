@@ -26,7 +26,7 @@ A_CHARACTER = 3
 
 def over(kind: Kind, title: str, card: Card, file_size: int = 0) -> dict[str, str]:
     """What WeCom would not take of it, in words, by field of the form."""
-    errors = {}
+    errors: dict[str, str] = {}
     if (most := TITLES.get(kind)) is not None:
         name, said = ("title", title) if kind is Kind.ARTICLE else ("card_title", card.title)
         what = "图文标题就是卡片标题，" if kind is Kind.ARTICLE else "卡片标题"

@@ -277,7 +277,7 @@ def _staff_in_scope(who: Signed) -> ColumnElement[bool]:
 async def material_choices(session: AsyncSession, now: datetime) -> list[tuple[str, str]]:
     """Material that may be sent in a chat today, with what it is and the day it expires."""
     query = (
-        select(Version, Material.kind)
+        select(Version, col(Material.kind))
         .join(Material, col(Material.id) == Version.material_id)
         .where(
             col(Version.state) == "approved",

@@ -5,6 +5,7 @@ and writes the label of those that AI is said to have made.
 """
 
 import asyncio
+import base64
 import io
 from pathlib import Path
 
@@ -62,6 +63,15 @@ async def sheet(browser: Browser, name: str) -> bytes:
     return made
 
 
+async def film(browser: Browser, name: str) -> bytes:
+    """A few slides in H.264, recorded as they pass; no two recordings are the same bytes."""
+    page = await browser.new_page()
+    await page.set_content(page_of(name))
+    made: str = await page.evaluate("record('video/mp4;codecs=avc1.42E01E')")
+    await page.close()
+    return base64.b64decode(made)
+
+
 async def draw_all(folder: Path = files.FOLDER) -> None:
     """Every file of the list."""
     async with a_browser() as browser:
@@ -72,6 +82,8 @@ async def draw_all(folder: Path = files.FOLDER) -> None:
                 made = small(drawn, raw["code"], ai_made=raw.get("ai_made", False))
             elif name.endswith(".pdf"):
                 made = await sheet(browser, name)
+            elif name.endswith(".mp4"):
+                made = await film(browser, name)
             else:
                 continue
             (folder / name).write_bytes(made)

@@ -77,10 +77,10 @@ class TestTheLibrary:
     async def test_it_holds_every_state_a_page_shows(self, bank: AsyncSession) -> None:
         versions = await every(bank, Version)
         states = Counter(version.state for version in versions)
-        assert len(await every(bank, Material)) == 159
+        assert len(await every(bank, Material)) == 160
         assert (states[State.SUBMITTED], states[State.DRAFT], states[State.REJECTED]) == (3, 2, 2)
         assert (states[State.WITHDRAWN], states[State.SUPERSEDED]) == (2, 2)
-        assert states[State.APPROVED] == 150
+        assert states[State.APPROVED] == 151
         soon = [
             v for v in versions
             if v.state is State.APPROVED and v.valid_until < MIDNIGHT + timedelta(days=30)

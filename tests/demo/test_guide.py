@@ -36,7 +36,7 @@ async def page(settings: Settings) -> AsyncIterator[str]:
 
 
 async def test_the_first_sentence_counts_what_is_there(page: str) -> None:
-    counted = "3 家支行、12 位客户经理、400 位客户、10 个客户群、159 份素材"
+    counted = "3 家支行、12 位客户经理、400 位客户、10 个客户群、160 份素材"
     assert counted in page
 
 
