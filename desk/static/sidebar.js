@@ -243,6 +243,8 @@
     shown = detail.serverResponse;
   });
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    // The chip chosen may lie outside the narrow row.
+    for (const chip of all(".shelf-chips [aria-pressed=true]")) chip.scrollIntoView({ block: "nearest", inline: "center" });
     if (!isList(detail.target) || !kept) return;
     giveBack(detail.target, kept);
     kept = null;
