@@ -98,7 +98,7 @@ async def test_a_card_is_complete_and_leads_where_it_may(
     ("kind", "card", "field", "says"),
     [
         (Kind.LINK, replace(LINK, title="赎" * 43), "card_title", "最长 128 字节（约 42 个汉字）"),
-        (Kind.LINK, replace(LINK, text="一" * 171), "card_text", "最长 512 字节（约 170 个汉字）"),
+        (Kind.LINK, replace(LINK, text="图" * 171), "card_text", "最长 512 字节（约 170 个汉字）"),
         (Kind.MINI_PROGRAM, replace(APP, title="赎" * 22), "card_title", "最长 64 字节"),
     ],
 )
