@@ -13,12 +13,13 @@ from playwright.async_api import Browser, Page, ViewportSize, expect
 
 from bank.settings import Settings
 from bot import logs
+from bot.demo.attachments import SERIES
 from bot.demo.run import demo, demo_settings
 from bot.serve import with_database
 from tests.browser import DESK, a_browser
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-LARGEST_BYTES = 350_000
+LARGEST_BYTES = 400_000
 PATIENCE_MS = 60_000
 ASKED = "昨天点的赎回，钱怎么还没到"
 SIDEBAR: ViewportSize = {"width": 400, "height": 800}
@@ -99,12 +100,25 @@ async def conversation(browser: Browser, address: str) -> None:
         await expect(frame.locator("[data-state=offered]").first).to_be_visible()
         await page.locator(".topbar").click()
         await take(page, "play")
+        await series(page)
         source = await page.locator("#sidebar").get_attribute("src")
         contact = address.rpartition("customer=")[2]
         await page.set_viewport_size(SIDEBAR)
         await page.goto(f"{source}&customer={contact}")
         await page.locator(".source summary").first.click()
         await take(page, "sidebar")
+
+
+async def series(page: Page) -> None:
+    """An answer, a picture and a link are sent one after another."""
+    frame = page.frame_locator("#sidebar")
+    await frame.locator("#tab-scripts").click()
+    await frame.locator(".chip", has_text=SERIES).click()
+    await frame.get_by_role("button", name="依次发送").click()
+    await expect(frame.locator("[data-progress]")).to_have_text("3 条全部发出")
+    await expect(page.locator("#phone-body img.picture")).to_be_visible()
+    await expect(frame.locator(".chip[aria-pressed=true]")).to_be_visible()
+    await take(page, "series")
 
 
 async def desk_page(browser: Browser, base: str, picture: Picture) -> None:
