@@ -74,6 +74,7 @@ async def take_all(settings: Settings, port: int) -> None:
     async with demo(settings, port), a_browser() as browser:
         play = await guide(browser, settings.public_url)
         await conversation(browser, settings.public_url + play)
+        await series(browser, settings.public_url + play)
         for picture in PICTURES:
             await desk_page(browser, settings.public_url, picture)
 
@@ -100,7 +101,6 @@ async def conversation(browser: Browser, address: str) -> None:
         await expect(frame.locator("[data-state=offered]").first).to_be_visible()
         await page.locator(".topbar").click()
         await take(page, "play")
-        await series(page)
         source = await page.locator("#sidebar").get_attribute("src")
         contact = address.rpartition("customer=")[2]
         await page.set_viewport_size(SIDEBAR)
@@ -109,16 +109,18 @@ async def conversation(browser: Browser, address: str) -> None:
         await take(page, "sidebar")
 
 
-async def series(page: Page) -> None:
+async def series(browser: Browser, address: str) -> None:
     """An answer, a picture and a link are sent one after another."""
-    frame = page.frame_locator("#sidebar")
-    await frame.locator("#tab-scripts").click()
-    await frame.locator(".chip", has_text=SERIES).click()
-    await frame.get_by_role("button", name="依次发送").click()
-    await expect(frame.locator("[data-progress]")).to_have_text("3 条全部发出")
-    await expect(page.locator("#phone-body img.picture")).to_be_visible()
-    await expect(frame.locator(".chip[aria-pressed=true]")).to_be_visible()
-    await take(page, "series")
+    async with window(browser) as page:
+        await page.goto(address)
+        frame = page.frame_locator("#sidebar")
+        await expect(frame.locator(".side-name")).to_be_visible()
+        await frame.locator("#tab-scripts").click()
+        await frame.locator(".chip", has_text=SERIES).click()
+        await frame.get_by_role("button", name="依次发送").click()
+        await expect(frame.locator("[data-progress]")).to_have_text("3 条全部发出")
+        await expect(page.locator("#phone-body img.picture")).to_be_visible()
+        await take(page, "series")
 
 
 async def desk_page(browser: Browser, base: str, picture: Picture) -> None:
