@@ -3,6 +3,7 @@
 Parquet comes from the bank's own systems alone: `parquet_rows_of` reads it for the command line.
 """
 
+import codecs
 import csv
 import io
 import zipfile
@@ -179,11 +180,18 @@ def rejected_csv(rows: Sequence[dict[str, str]]) -> bytes:
 
 def csv_of(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
     """A sheet that Excel opens with its Chinese intact; whatever would be a formula is text."""
+    return codecs.BOM_UTF8 + _written_as_csv([headings]) + csv_more(rows)
+
+
+def csv_more(rows: Iterable[Sequence[str]]) -> bytes:
+    """More rows of such a sheet, where they come in portions."""
+    return _written_as_csv([harmless(cell) for cell in row] for row in rows)
+
+
+def _written_as_csv(rows: Iterable[Sequence[str]]) -> bytes:
     sink = io.StringIO(newline="")
-    writer = csv.writer(sink)
-    writer.writerow(headings)
-    writer.writerows([harmless(cell) for cell in row] for row in rows)
-    return sink.getvalue().encode("utf-8-sig")
+    csv.writer(sink).writerows(rows)
+    return sink.getvalue().encode()
 
 
 def xlsx_of(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:

@@ -176,6 +176,14 @@ def import_command(
 @app.command()
 def guard(
     role: Annotated[str, typer.Option(help="rm, bot, material, customer or internal.")] = "rm",
+    products: Annotated[
+        Path | None,
+        typer.Option(
+            help="Names of the products sold, one a line: others that are offered are pointed out.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
 ) -> None:
     """Judge texts: JSONL on stdin, JSONL on stdout in the same order.
 
@@ -183,8 +191,18 @@ def guard(
     """
     if role not in list(Speaker):
         raise typer.BadParameter("role must be rm, bot, material, customer or internal")
-    for line in rules.judge_lines(sys.stdin, Speaker(role)):
+    known = _names(products) if products else None
+    for line in rules.judge_lines(sys.stdin, Speaker(role), known=known):
         typer.echo(line)
+
+
+def _names(file: Path) -> list[str]:
+    """The names in a file, one a line."""
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{file.name} is not UTF-8") from None
+    return [line.strip() for line in lines if line.strip()]
 
 
 @app.command()

@@ -1,16 +1,17 @@
 """接收名单: who received a version or a material, on a page and as a file."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from aiohttp import web
 
+from attribution.chosen import page_of
 from bank import audit
-from bank.sheets import csv_of
+from bank.sheets import csv_more, csv_of
 from bot import exports
 from bot.models import ExportKind, ExportRequest
-from bot.recipients import Recipient, Sent, received
+from bot.recipients import Recipient, Sent, extent, portions, received
 from content.material_pages import ID, SEES_RECIPIENTS, reader_of
 from content.models import Material, Version
 from content.shelf import Standing, standing, visible_versions
@@ -54,16 +55,16 @@ async def show_all_recipients(request: web.Request) -> web.Response:
 
 
 async def _shown(request: web.Request, sent: Sent) -> web.Response:
-    found = await received(session_of(request), sent.versions, signed(request))
-    asked = request.query.get("page", "1")
-    pages = max(1, -(-len(found) // PAGE))
-    number = min(max(1, int(asked)), pages) if asked.isascii() and asked.isdigit() else 1
+    session, who = session_of(request), signed(request)
+    there = await extent(session, sent.versions, who)
+    number, pages = page_of(request, there.total, PAGE)
+    shown = await received(session, sent.versions, who, limit=PAGE, offset=(number - 1) * PAGE)
     context = RecipientsPage(
         sent=sent,
         standing=standing(sent.version, now_of(request)) if sent.version else None,
-        recipients=found[(number - 1) * PAGE : number * PAGE],
-        customers=len({one.customer_id or one.customer for one in found}),
-        total=len(found),
+        recipients=shown,
+        customers=there.customers,
+        total=there.total,
         number=number,
         pages=pages,
         alone=ALONE,
@@ -87,13 +88,13 @@ async def export_all_recipients(request: web.Request) -> web.Response:
 
 async def _exported(request: web.Request, sent: Sent) -> web.Response:
     who, now = signed(request), now_of(request)
-    found = await received(session_of(request), sent.versions, who)
-    if len(found) <= ALONE:
-        return _taken(request, sent, found, exports.watermark(who, now))
+    there = await extent(session_of(request), sent.versions, who)
+    if there.total <= ALONE:
+        return await _taken(request, sent, exports.watermark(who, now))
     which = {"version_id": str(sent.version.id)} if sent.version else {}
     about = f"《{sent.title}》{sent.material.code} {sent.number}"
     wanted = {"material_id": str(sent.material.id), "about": about, **which}
-    wish = exports.Wish(ExportKind.RECIPIENTS, len(found), wanted)
+    wish = exports.Wish(ExportKind.RECIPIENTS, there.total, wanted)
     return await exports.asked_for(request, wish, sent.address)
 
 
@@ -103,23 +104,29 @@ async def agreed(request: web.Request, asked: ExportRequest) -> web.Response | s
     material = await session.get_one(Material, UUID(asked.query["material_id"]))
     which = asked.query.get("version_id")
     sent = Sent(material, await session.get_one(Version, UUID(which)) if which else None)
-    everyone = await received(session, sent.versions, who)
-    found = [one for one in everyone if one.at <= asked.asked_at]
-    if len(found) > asked.rows:
+    there = await extent(session, sent.versions, who, asked.asked_at)
+    if there.total > asked.rows:
         return exports.MOVED
-    return _taken(request, sent, found, exports.watermark(who, now, asked))
+    return await _taken(request, sent, exports.watermark(who, now, asked), asked.asked_at)
 
 
-def _taken(request: web.Request, sent: Sent, found: list[Recipient], mark: str) -> web.Response:
+async def _taken(
+    request: web.Request, sent: Sent, mark: str, until: datetime | None = None
+) -> web.Response:
     """The file; that somebody took it is in the audit book."""
+    session, read = session_of(request), 0
+    parts = [csv_of(HEADINGS, ())]
+    async for found in portions(session, sent.versions, signed(request), until):
+        read += len(found)
+        parts.append(csv_more(_cells(one, mark) for one in found))
     what = "version" if sent.version else "material"
     which = {"number": sent.version.number} if sent.version else {}
     audit.record(
-        session_of(request), f"content:{what}:recipients", (sent.version or sent.material).id,
-        by=signed(request).userid, now=now_of(request), read=len(found), **which,
+        session, f"content:{what}:recipients", (sent.version or sent.material).id,
+        by=signed(request).userid, now=now_of(request), read=read, **which,
     )  # fmt: skip
     named = f"V{sent.version.number}" if sent.version else "all"
-    return attachment(f"recipients-{sent.material.code}-{named}.csv", as_csv(found, mark), CSV)
+    return attachment(f"recipients-{sent.material.code}-{named}.csv", b"".join(parts), CSV)
 
 
 async def _version(request: web.Request) -> Sent:
@@ -140,7 +147,5 @@ async def _material(request: web.Request) -> Sent:
     return Sent(material, None)
 
 
-def as_csv(found: Iterable[Recipient], mark: str) -> bytes:
-    """For Excel; nothing in it is run as a formula."""
-    rows = ((r.customer, r.bank_no, r.branch, r.rm, r.way_label, when(r.at), mark) for r in found)
-    return csv_of(HEADINGS, rows)
+def _cells(one: Recipient, mark: str) -> tuple[str, ...]:
+    return one.customer, one.bank_no, one.branch, one.rm, one.way_label, when(one.at), mark

@@ -5,6 +5,7 @@ sent, touches and welcomes delivered, messages into groups), replies that quote 
 another one, the messages of 微信客服; and who was in a group without being a customer of ours.
 """
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Select,
     Text,
     Uuid,
@@ -24,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import select as rows_of
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
+from sqlmodel import SQLModel, col
 
 from attribution.models import Touchpoint
 from bank.models import Branch, Staff
@@ -37,6 +39,8 @@ from knowledge.models import Suggestion, SuggestionState
 from outbound.models import Door, OutboundMessage, OutboundState
 
 Versions = Select[UUID]
+
+AT_ONCE = 500  # rows of an export in memory
 
 SENT = (SuggestionState.SENT, SuggestionState.EDITED)
 WAYS = {
@@ -111,29 +115,85 @@ async def reached(session: AsyncSession, material_id: UUID, scope: ColumnElement
     return (await session.execute(rows)).scalar_one()
 
 
-async def received(session: AsyncSession, these: Versions, who: Signed) -> list[Recipient]:
-    """Every reception of these versions by a customer one may see, newest first."""
+@dataclass(frozen=True)
+class Extent:
+    """How much there is of it."""
+
+    total: int
+    customers: int  # how many different ones
+
+
+async def extent(
+    session: AsyncSession, these: Versions, who: Signed, until: datetime | None = None
+) -> Extent:
+    """How many receptions of these versions one may see, up to a moment if one is given."""
+    told = _told_to(these, who).subquery()
+    person = func.coalesce(cast(told.c.customer_id, Text), told.c.name)
+    rows = rows_of(func.count(), func.count(func.distinct(person))).select_from(told)
+    return Extent(*(await session.execute(_until(rows, told, until))).one())
+
+
+async def received(
+    session: AsyncSession, these: Versions, who: Signed, *, limit: int, offset: int = 0
+) -> list[Recipient]:
+    """Receptions of these versions by customers one may see, newest first: one page of them."""
+    rows = _in_order(_told_to(these, who).subquery(), None).limit(limit).offset(offset)
+    return [Recipient(*row) for row in await session.execute(rows)]
+
+
+async def portions(
+    session: AsyncSession,
+    these: Versions,
+    who: Signed,
+    until: datetime | None = None,
+    *,
+    size: int = AT_ONCE,
+) -> AsyncIterator[list[Recipient]]:
+    """All of them in the same order, so many at a time that any number of them can be read."""
+    rows = _in_order(_told_to(these, who).subquery(), until)
+    found = await session.stream(rows, execution_options={"yield_per": size})
+    async for part in found.partitions(size):
+        yield [Recipient(*row) for row in part]
+
+
+def _until(rows: Any, told: Any, until: datetime | None) -> Any:
+    return rows if until is None else rows.where(told.c.at <= until)
+
+
+def _in_order(told: Any, until: datetime | None) -> Any:
+    columns = ("name", "bank_no", "branch", "rm", "way", "at", "customer_id")
+    rows = _until(rows_of(*(told.c[name] for name in columns)), told, until)
+    # The rest only so that two pages never show one row, or none, of those of one moment.
+    return rows.order_by(
+        told.c.at.desc(), told.c.name.desc(), told.c.bank_no.desc(), told.c.way, told.c.rm
+    )
+
+
+def _told_to(these: Versions, who: Signed) -> CompoundSelect[Any]:
+    """One row a reception; people who are nobody's customer yet only for who sees everybody."""
+    parts = [_customers(these, who)]
+    if who.may(*SEES_ALL):
+        parts += [_strangers(these), _in_groups(these)]
+    return union_all(*parts)
+
+
+def _customers(these: Versions, who: Signed) -> Select[Any]:
     told = union_all(_seen(these), _quoted(these), _served(these)).subquery()
-    rows = (
+    return (
         rows_of(
-            col(Customer.name),
-            func.coalesce(col(Customer.bank_no), ""),
-            func.coalesce(col(Branch.name), ""),
-            func.coalesce(col(Staff.name), ""),
+            col(Customer.name).label("name"),
+            func.coalesce(col(Customer.bank_no), "").label("bank_no"),
+            func.coalesce(col(Branch.name), "").label("branch"),
+            func.coalesce(col(Staff.name), "").label("rm"),
             told.c.way,
             told.c.at,
-            col(Customer.id),
+            col(Customer.id).label("customer_id"),
         )
         .join(Customer, col(Customer.id) == told.c.customer_id)
         .outerjoin(Staff, col(Staff.id) == told.c.staff_id)
         .outerjoin(Branch, col(Branch.id) == Customer.branch_id)
         .where(visible(who))
     )
-    found = [Recipient(*row) for row in await session.execute(rows)]
-    if who.may(*SEES_ALL):
-        found += [Recipient(*row) for row in await session.execute(_strangers(these))]
-        found += await _in_groups(session, these)
-    return sorted(found, key=lambda one: (one.at, one.customer), reverse=True)
 
 
 def _seen(these: Versions) -> Select[Any]:
@@ -165,7 +225,7 @@ def _served(these: Versions) -> Select[Any]:
     )
 
 
-def _strangers(these: Versions) -> "Select[*tuple[Any, ...]]":
+def _strangers(these: Versions) -> Select[Any]:
     """Answers of 微信客服 to people who are nobody's customer yet."""
     nobody = rows_of(col(Customer.id)).where(
         col(Customer.external_userid) == ServiceSession.external_userid
@@ -178,7 +238,7 @@ def _strangers(these: Versions) -> "Select[*tuple[Any, ...]]":
             literal(""),
             literal("service"),
             col(ServiceMessage.sent_at),
-            null(),
+            cast(null(), Uuid),
         )
         .select_from(ServiceMessage)
         .join(ServiceSession, col(ServiceSession.id) == ServiceMessage.session_id)
@@ -186,32 +246,35 @@ def _strangers(these: Versions) -> "Select[*tuple[Any, ...]]":
     )
 
 
-async def _in_groups(session: AsyncSession, these: Versions) -> list[Recipient]:
+def _in_groups(these: Versions) -> Select[Any]:
     """People who are nobody's customer yet and were in a group when it was sent there."""
-    ids = [str(one) for one in (await session.execute(these)).scalars()]
-    rows = (
-        rows_of(OutboundMessage, func.coalesce(col(Staff.name), ""), col(CustomerGroup.id))
-        .join(CustomerGroup, col(CustomerGroup.chat_id) == OutboundMessage.chat_id)
-        .outerjoin(Staff, col(Staff.id) == OutboundMessage.staff_id)
+    said, member = OutboundMessage, GroupMember
+    seat = func.jsonb_array_elements(col(said.recipients)).table_valued("value").lateral()
+    member_id = seat.c.value.op("->>")("member_id")
+    return (
+        rows_of(
+            func.coalesce(func.nullif(col(member.nickname), ""), "群成员"),
+            literal(""),
+            literal(""),
+            func.coalesce(col(Staff.name), ""),
+            literal("group"),
+            func.coalesce(col(said.settled_at), col(said.at)),
+            cast(null(), Uuid),
+        )
+        .select_from(said)
+        .join(CustomerGroup, col(CustomerGroup.chat_id) == said.chat_id)
+        .outerjoin(Staff, col(Staff.id) == said.staff_id)
+        .join(seat, seat.c.value.op("->>")("customer_id") == "")
+        .outerjoin(
+            member,
+            (col(member.group_id) == CustomerGroup.id) & (col(member.member_id) == member_id),
+        )
         .where(
-            col(OutboundMessage.door) == Door.GROUP,
-            col(OutboundMessage.state) == OutboundState.SENT,
-            or_(*(col(OutboundMessage.versions).contains([{"version_id": one}]) for one in ids)),
+            col(said.door) == Door.GROUP,
+            col(said.state) == OutboundState.SENT,
+            _holds_one(col(said.versions), these, said),
         )
     )
-    found = []
-    for said, rm, group_id in await session.execute(rows):
-        unknown = {one["member_id"] for one in said.recipients if not one["customer_id"]}
-        named = rows_of(col(GroupMember.member_id), col(GroupMember.nickname)).where(
-            col(GroupMember.group_id) == group_id, col(GroupMember.member_id).in_(unknown)
-        )
-        names = {row.member_id: row.nickname for row in await session.execute(named)}
-        at = said.settled_at or said.at
-        found += [
-            Recipient(names.get(one) or "群成员", "", "", rm, "group", at, None)
-            for one in sorted(unknown)
-        ]
-    return found
 
 
 def _answered_with(these: Versions) -> tuple[ColumnElement[bool], ...]:
@@ -224,10 +287,14 @@ def _answered_with(these: Versions) -> tuple[ColumnElement[bool], ...]:
 
 def _quotes(these: Versions) -> ColumnElement[bool]:
     """A citation of the reply is of one of these versions."""
+    return _holds_one(col(Suggestion.citations), these, Suggestion)
+
+
+def _holds_one(told: Any, these: Versions, of: type[SQLModel]) -> ColumnElement[bool]:
+    """A list of things with their versions, as stored, holds one of these."""
     one = these.subquery()
-    cited = func.jsonb_build_array(func.jsonb_build_object("version_id", cast(one.c.id, Text)))
-    found = rows_of(one.c.id).where(col(Suggestion.citations).op("@>")(cited))
-    return found.correlate(Suggestion).exists()
+    named = func.jsonb_build_array(func.jsonb_build_object("version_id", cast(one.c.id, Text)))
+    return rows_of(one.c.id).where(told.op("@>")(named)).correlate(of).exists()
 
 
 def _names_one(ids: Any, these: Versions) -> ColumnElement[bool]:

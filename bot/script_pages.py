@@ -1,5 +1,6 @@
 """话术库: the tree at the left, the scripts of a branch of it at the right, in their order."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
@@ -15,18 +16,20 @@ from attribution.models import Touchpoint, TouchpointKind
 from bank import audit
 from bank.models import Role
 from content import script_sheet, scripts
+from content.library import LibraryDocument
 from content.material_pages import ID, READERS, SEE_ALL, SEES_RECIPIENTS
 from content.script_models import ScriptLevel
 from content.scripts import ALL, FAVOURITES, Branch, Refused, Script
 from desk.downloads import xlsx_file
 from desk.permissions import allow
-from desk.render import page, see_other, when
+from desk.render import fragment, page, see_other, when
 from desk.signed import now_of, session_of, signed
 
 routes = web.RouteTableDef()
 
 FOLDERS = ("folder:", "series:")
 PAGE = 50
+ADDABLE = 20
 KEEPS_OWN = (Role.RM, Role.BRANCH_MANAGER)
 
 
@@ -61,6 +64,16 @@ class ScriptsPage:
     error: str
 
 
+@dataclass(frozen=True)
+class AddablePart:
+    """Fragment: what may still go into a series."""
+
+    text: str  # searched for
+    found: list[LibraryDocument]
+    query: str
+    most: int
+
+
 @routes.get("/scripts")
 @allow(*READERS)
 async def script_list(request: web.Request) -> web.Response:
@@ -72,7 +85,7 @@ async def _shown(request: web.Request, error: str = "") -> web.Response:
     session, who = session_of(request), signed(request)
     known = await _scripts(request)
     tree = await scripts.tree(session, known, who)
-    key, text = _key(request), request.query.get("q", "").strip()[:60]
+    key, text = _key(request), _text(request)
     here = next((branch for branch in tree if branch.key == key), tree[0])
     found = [s for s in await scripts.inside(session, known, here.key, who) if _holds(s, text)]
     in_folder = here.key.startswith(FOLDERS)
@@ -123,6 +136,10 @@ async def _scripts(request: web.Request) -> list[Script]:
 
 def _key(request: web.Request) -> str:
     return request.query.get("shelf", ALL).replace("\0", "")
+
+
+def _text(request: web.Request) -> str:
+    return request.query.get("q", "").replace("\0", "").strip()[:60]
 
 
 def _holds(script: Script, text: str) -> bool:
@@ -185,6 +202,33 @@ async def put(request: web.Request) -> web.Response:
     if isinstance(into, Refused):
         return await _shown(request, into.reason)
     return _to(_key(request), f"已放入“{into.name}”")
+
+
+@routes.get("/scripts/addable")
+@allow(*KEEPS_OWN)
+async def addable(request: web.Request) -> web.Response:
+    """Pictures, links and files that may go into the series shown, searched by title."""
+    key, text = _key(request), _text(request)
+    found = await scripts.addable(
+        session_of(request), key, signed(request), now_of(request), text=text, limit=ADDABLE
+    )
+    part = AddablePart(text, found, urlencode({"shelf": key}), ADDABLE)
+    return fragment(request, "bot/_addable.html", part)
+
+
+@routes.post("/scripts/add")
+@allow(*KEEPS_OWN)
+async def add(request: web.Request) -> web.Response:
+    """A picture, a link or a file into the series shown, at its end."""
+    session, who, key = session_of(request), signed(request), _key(request)
+    wanted = str((await request.post()).get("material", ""))
+    only = UUID(wanted) if re.fullmatch(ID, wanted) else None
+    if only is None or not await scripts.addable(session, key, who, now_of(request), only=only):
+        return await _shown(request, "这份素材已在组合里、已下线，或不适用于您所在支行。")
+    into = await scripts.put(session, key, only, who)
+    if isinstance(into, Refused):
+        return await _shown(request, into.reason)
+    return _to(key, f"已放入“{into.name}”")
 
 
 @routes.post(f"/scripts/{{material_id:{ID}}}/take-out")

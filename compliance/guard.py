@@ -23,26 +23,30 @@ def checked(text: str, role: Role, known: Collection[str] | None = None) -> Verd
 
 
 def judge_lines(
-    lines: Iterable[str], default_role: Role, stopwatch: Callable[[], float] = perf_counter
+    lines: Iterable[str],
+    default_role: Role,
+    stopwatch: Callable[[], float] = perf_counter,
+    known: Collection[str] | None = None,
 ) -> Iterator[str]:
     """One JSON verdict for each JSON line, in the same order; a line that cannot be read blocks.
 
-    `stopwatch` gives seconds and is only used for the `ms` each answer reports.
+    `stopwatch` gives seconds and is only used for the `ms` each answer reports. `known` are the
+    products that may be offered; None: nobody looks for others.
     """
     for line in lines:
         started = stopwatch()
-        verdict = _judge(line, default_role)
+        verdict = _judge(line, default_role, known)
         yield json.dumps(_as_json(verdict, (stopwatch() - started) * 1000), ensure_ascii=False)
 
 
-def _judge(line: str, default_role: Role) -> Verdict:
+def _judge(line: str, default_role: Role, known: Collection[str] | None) -> Verdict:
     try:
         text, role = _read(line, default_role)
     except MalformedLine as error:
         return _blocked("malformed_input", str(error))
     except (ValueError, RecursionError):
         return _blocked("malformed_input", "这一行不是合法的 JSON")
-    return checked(text, role)
+    return checked(text, role, known)
 
 
 def _read(line: str, default_role: Role) -> tuple[str, Role]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from multidict import MultiMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from content import addresses, checks, particulars, products
+from content import addresses, checks, particulars, products, sizes
 from content.house import House
 from content.models import Kind, Product, Use
 from content.particulars import Card, Particulars
@@ -140,6 +140,9 @@ async def errors_of(
     suffix = upload.suffix if isinstance(upload, Upload) else ""
     told = draft.told
     errors = particulars.wrong(_with_kind(draft), suffix, today) | _wrong_words(draft)
+    if draft.kind in set(Kind):
+        size = upload.stored.size if isinstance(upload, Upload) else 0
+        errors = sizes.over(Kind(draft.kind), draft.title, told.card, size) | errors
     if len(about) < len(set(draft.product_codes)):
         errors["products"] = "有产品已不在产品库中，请重新选择。"
     if isinstance(upload, str):

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.models import Branch, Role
-from content import checks, comments, flags, materials, products
+from content import checks, comments, flags, materials, particulars, products, sizes
 from content.files import FileMissing, FileStore
 from content.materials import FEWEST_QUESTIONS, MOST_QUESTIONS
-from content.models import Kind, Material, Product, SaleStatus, State, Version
+from content.models import Kind, Material, Product, SaleStatus, State, StoredFile, Version
 from content.people import Person
 from content.review_models import ReviewDesk, ReviewStep
 from content.steps import REVIEWERS, Way, all_hold, desks_of
@@ -42,6 +42,7 @@ class Reason(enum.StrEnum):
     NOT_BULK = "只有低风险素材可以批量通过，请逐份打开审批。"
     COMMENTS_OPEN = "还有未处理的批注，请逐条处理后再提交。"
     NOT_RECHECK = "这个版本没有等待复审，请刷新页面。"
+    OVER_LIMIT = "卡片标题、描述或文件超过企业微信的上限，客户收不到：请修订缩短后重新提交。"
     TOO_FEW_QUESTIONS = "请填写 3–5 条常见问法，系统靠它匹配客户的提问。"
     NO_PRODUCT = "产品说明必须关联产品，请新建素材并选择产品。"
     NO_RATING = "关联产品缺少 R1–R5 风险评级，请先在产品库补齐。"
@@ -78,6 +79,7 @@ async def against_submitting(
         reasons.append(Reason.TOO_FEW_QUESTIONS)
     if await comments.any_open(session, version.id):
         reasons.append(Reason.COMMENTS_OPEN)
+    reasons += await _against_size(session, material, version)
     return reasons + against_products(material, about)
 
 
@@ -146,6 +148,16 @@ def against_products(material: Material, about: Sequence[Product]) -> list[Reaso
     return reasons
 
 
+async def _against_size(
+    session: AsyncSession, material: Material, version: Version
+) -> list[Reason]:
+    """Whether WeCom would take its card and its file, as stored: a mark may have enlarged it."""
+    file = await session.get(StoredFile, version.file_id) if version.file_id else None
+    card = particulars.of_version(material, version).card
+    over = sizes.over(material.kind, version.title, card, file.size if file else 0)
+    return [Reason.OVER_LIMIT] if over else []
+
+
 async def against_content(
     session: AsyncSession,
     files: FileStore,
@@ -155,6 +167,7 @@ async def against_content(
 ) -> list[Reason]:
     """Checked again at approval: bytes, products and rules may have changed since submission."""
     reasons = against_products(material, about)
+    reasons += await _against_size(session, material, version)
     if flags.stands_against(version.flags, version.flags_seen_by):
         reasons.append(Reason.FLAGS_UNSEEN)
     if not await unchanged(session, files, version):

@@ -13,7 +13,7 @@ from content.models import Kind, Material, Use, Version
 
 LONGEST_VALIDITY = 365
 USUAL_VALIDITY = 180
-LONGEST_CARD_TITLE, LONGEST_CARD_TEXT, LONGEST_LICENCE = 64, 120, 200
+LONGEST_LICENCE = 200
 LEVELS = (1, 2, 3)
 TRUST_LABELS = {1: "初识", 2: "熟悉", 3: "深度信任"}
 EXPERTISE_LABELS = {1: "入门", 2: "进阶", 3: "专业"}
@@ -212,10 +212,8 @@ def _wrong_card(kind: Kind, card: Card) -> dict[str, str]:
     errors = {}
     if kind not in (Kind.LINK, Kind.MINI_PROGRAM):
         return {}
-    if not card.title or len(card.title) > LONGEST_CARD_TITLE:
-        errors["card_title"] = f"请填写卡片标题，不超过 {LONGEST_CARD_TITLE} 个字。"
-    if len(card.text) > LONGEST_CARD_TEXT:
-        errors["card_text"] = f"卡片描述不超过 {LONGEST_CARD_TEXT} 个字。"
+    if not card.title:
+        errors["card_title"] = "请填写卡片标题。"
     if kind == Kind.MINI_PROGRAM:
         if not _is_app_id(card.app_id):
             errors["app_id"] = "请填写小程序 AppID：wx 开头的 18 位字母和数字。"

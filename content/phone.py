@@ -7,8 +7,11 @@ from uuid import UUID
 from content.drafts import DraftMaterial
 from content.extract import suffix_of
 from content.models import Kind, StoredFile
+from content.sendable import Sendable, Shape
 
 PICTURE = frozenset({"image/png", "image/jpeg"})
+# A step of a SOP, or whatever else comes at its own time: when, and what.
+Series = list[tuple[str, "Phone"]]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,21 @@ def phone_of(draft: DraftMaterial, file: StoredFile | None) -> Phone:
     if draft.kind == Kind.MINI_PROGRAM:
         return Phone(title, paragraphs, "mini_program", picture, card.title or "卡片标题")
     return Phone(title, paragraphs)
+
+
+def as_sent(title: str, words: str, beside: Sendable | None) -> Phone:
+    """The phone of a customer who gets these words, and what goes beside them."""
+    paragraphs = [part for part in words.split("\n\n") if part.strip()]
+    if beside is None:
+        return Phone(title, paragraphs)
+    file = beside.file
+    picture = file.id if file is not None and file.media_type in PICTURE else None
+    if beside.shape is Shape.FILE:
+        label = suffix_of(beside.title).upper()
+        return Phone(title, paragraphs, "file", None, beside.title, _size(file), label)
+    name = "mini_program" if beside.shape is Shape.MINI_PROGRAM else beside.shape.value
+    note = beside.note or _host(beside.url)
+    return Phone(title, paragraphs, name, picture, beside.title, note)
 
 
 def _size(file: StoredFile | None) -> str:

@@ -3,7 +3,7 @@
 The bank's tree is the category each script was approved with: nobody but a review changes it. A
 branch's folders are kept by its manager, one's own by oneself; a folder holds no words, only the
 place of what is approved, so what ends is gone from every folder at once. A series 组合话术 is a
-folder whose scripts are sent one after another.
+folder whose scripts are sent one after another, with pictures, links and files among them.
 """
 
 from collections import Counter
@@ -12,19 +12,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_
+from sqlalchemy import ColumnElement, delete, func, or_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.models import Role
 from content import particulars
-from content.library import for_branch, is_live
+from content.library import LibraryDocument, documents, for_branch, is_live
 from content.models import Kind, Material, Version
 from content.people import Person
+from content.products import escaped
 from content.script_models import ScriptFavourite, ScriptFolder, ScriptLevel, ScriptPlace
+from content.sendable import SHAPES
+from wecom.channels import Channel
 
 SCRIPTS = (Kind.SCRIPT, Kind.FAQ)
+# What stands beside words in a chat; in the library of scripts only inside a series.
+BESIDE = tuple(SHAPES)
 ORDERS_BANK = frozenset({Role.EDITOR.value, Role.HQ.value})
 KEEPS_BRANCH = frozenset({Role.BRANCH_MANAGER.value})
 ALL, FAVOURITES, UNSORTED = "all", "favourites", "unsorted"
@@ -41,6 +46,11 @@ class Script:
     version: Version
     category: tuple[str, ...]
     favourite: bool
+
+    @property
+    def is_words(self) -> bool:
+        """Whether it is a script itself, not something sent beside one."""
+        return self.material.kind in SCRIPTS
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,10 @@ class Refused:
 async def all_scripts(
     session: AsyncSession, who: Person, now: datetime, *, everywhere: bool
 ) -> list[Script]:
-    """What is live, in the bank's order; without `everywhere` only what one's branch may use."""
+    """What is live, in the bank's order; without `everywhere` only what one's branch may use.
+
+    With it come the pictures, links and files that lie in a series.
+    """
     mine = () if everywhere else (for_branch(who.branch_id),)
     position = func.coalesce(col(ScriptPlace.position), LAST)
     rows = (
@@ -80,7 +93,7 @@ async def all_scripts(
             (col(ScriptFavourite.material_id) == Material.id)
             & (col(ScriptFavourite.staff_id) == who.id),
         )
-        .where(col(Material.kind).in_(SCRIPTS), *is_live(now), *mine)
+        .where(or_(col(Material.kind).in_(SCRIPTS), _in_a_series()), *is_live(now), *mine)
         .order_by(position, col(Material.code))
     )
     return [
@@ -89,16 +102,26 @@ async def all_scripts(
     ]
 
 
+def _in_a_series() -> ColumnElement[bool]:
+    placed = (
+        select(ScriptPlace.material_id)
+        .join(ScriptFolder, col(ScriptFolder.id) == ScriptPlace.folder_id)
+        .where(ScriptFolder.series)
+    )
+    return col(Material.kind).in_(BESIDE) & col(Material.id).in_(placed)
+
+
 async def tree(session: AsyncSession, scripts: Sequence[Script], who: Person) -> list[Branch]:
     """What stands left: everything, favourites, the bank's categories, folders."""
     orders = bool(ORDERS_BANK & set(who.roles))
     counted: Counter[tuple[str, ...]] = Counter()
-    for script in scripts:
+    words = [script for script in scripts if script.is_words]
+    for script in words:
         for depth in range(1, len(script.category) + 1):
             counted[script.category[:depth]] += 1
-    kept, loose = sum(s.favourite for s in scripts), sum(not s.category for s in scripts)
+    kept, loose = sum(s.favourite for s in words), sum(not s.category for s in words)
     return [
-        Branch(ALL, "全部话术", "", 0, len(scripts), orders),
+        Branch(ALL, "全部话术", "", 0, len(words), orders),
         Branch(FAVOURITES, "我的收藏", "", 0, kept, may_keep=False),
         *(
             Branch(f"category:{'/'.join(path)}", path[-1], "企业", len(path) - 1, n, orders)
@@ -156,16 +179,17 @@ async def inside(
     session: AsyncSession, scripts: Sequence[Script], key: str, who: Person
 ) -> list[Script]:
     """The scripts of a branch of the tree, in its order; of one that is not there, all."""
+    words = [script for script in scripts if script.is_words]
     if key == FAVOURITES:
-        return [script for script in scripts if script.favourite]
+        return [script for script in words if script.favourite]
     if key == UNSORTED:
-        return [script for script in scripts if not script.category]
+        return [script for script in words if not script.category]
     if key.startswith("category:"):
         path = tuple(key.removeprefix("category:").split("/"))
-        return [script for script in scripts if script.category[: len(path)] == path]
+        return [script for script in words if script.category[: len(path)] == path]
     folder = await _folder(session, key, who)
     if folder is None:
-        return list(scripts)
+        return words
     [(_, ids)] = await _placed(session, [folder])
     known = {script.material.id: script for script in scripts}
     return [known[material_id] for material_id in ids if material_id in known]
@@ -221,10 +245,13 @@ async def drop_folder(session: AsyncSession, key: str, who: Person) -> ScriptFol
 async def put(
     session: AsyncSession, key: str, material_id: UUID, who: Person
 ) -> ScriptFolder | Refused:
-    """A script into a folder, at its end; again is no error."""
+    """A script into a folder, at its end; again is no error. Into a series anything sendable."""
     folder = await _folder(session, key, who)
     if folder is None or not may_keep(folder, who):
         return Refused("只能放进自己维护的文件夹。")
+    material = await session.get(Material, material_id)
+    if material is None or material.kind not in (*SCRIPTS, *(BESIDE if folder.series else ())):
+        return Refused("图片、视频、链接和文件只能放进组合话术。")
     top = select(func.coalesce(func.max(col(ScriptPlace.position)), 0)).where(
         col(ScriptPlace.folder_id) == folder.id
     )
@@ -238,6 +265,39 @@ async def put(
         written.on_conflict_do_nothing(index_elements=["folder_id", "material_id"])
     )
     return folder
+
+
+async def addable(
+    session: AsyncSession,
+    key: str,
+    who: Person,
+    now: datetime,
+    *,
+    text: str = "",
+    only: UUID | None = None,
+    limit: int = 1,
+) -> list[LibraryDocument]:
+    """Pictures, links and files that may still go into this series, by title; or that one."""
+    folder = await _folder(session, key, who)
+    if folder is None or not folder.series or not may_keep(folder, who):
+        return []
+    [(_, inside_already)] = await _placed(session, [folder])
+    rows = (
+        select(Version.id)
+        .join(Material, col(Material.id) == Version.material_id)
+        .where(
+            col(Material.kind).in_(BESIDE),
+            col(Material.id).not_in(inside_already),
+            col(Version.channels).contains([Channel.SINGLE_CHAT.value]),
+            col(Version.title).ilike(f"%{escaped(text)}%"),
+            *is_live(now),
+            for_branch(who.branch_id),
+            *((col(Material.id) == only,) if only else ()),
+        )
+        .order_by(col(Version.title))
+        .limit(limit)
+    )
+    return await documents(session, list((await session.execute(rows)).scalars()))
 
 
 async def take_out(

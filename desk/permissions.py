@@ -70,6 +70,7 @@ SEES_CERTIFICATES = (
 )  # fmt: skip
 SEES_ENDS = tuple(role for role in SEES_CONTENT if role is not Role.RM)
 SEES_GAPS = (Role.EDITOR, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
+STOPS_MODELS = (Role.COMPLIANCE, Role.HQ)
 WORKS_ON_CONTENT = (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR)
 
 MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
@@ -125,6 +126,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             _entry("导出申请", "/system/exports", "download", *SEES_CUSTOMERS),
             _entry("操作日志", "/system/audit", "book", Role.COMPLIANCE, Role.AUDITOR),
             _entry("发出记录", "/system/outbound", "send", Role.COMPLIANCE, Role.AUDITOR),
+            _entry("模型起草", "/service/model", "edit", *STOPS_MODELS, Role.AUDITOR),
             _entry("组件", "/system/components", "grid", Role.ADMIN),
         ),
     ),

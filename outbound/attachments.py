@@ -16,10 +16,8 @@ from content.files import FileStore
 from content.people import Person
 from content.sendable import Altered, Sendable, Shape
 from outbound import reasons as say
-from wecom.attachments import MAX_ATTACHMENTS
+from wecom.attachments import LINK_TITLE, MAX_ATTACHMENTS, MINI_PROGRAM_TITLE
 from wecom.media import MEDIA_LIMIT
-
-LINK_TITLE, MINI_TITLE = 128, 64  # bytes the platform takes
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ async def _one(
 
 def _too_large(it: Sendable, size: int) -> str:
     """What the platform would not take of it, in words."""
-    titles = {Shape.LINK: LINK_TITLE, Shape.MINI_PROGRAM: MINI_TITLE}
+    titles = {Shape.LINK: LINK_TITLE, Shape.MINI_PROGRAM: MINI_PROGRAM_TITLE}
     most = titles.get(it.shape)
     if most is not None and len(it.title.encode()) > most:
         return say.TITLE_TOO_LONG.format(title=it.version.title, limit=most)

@@ -12,7 +12,10 @@ from sqlmodel import col
 
 from bank.calendar import local_day
 from bank.models import Role, Staff
-from content.models import Material, Version
+from content import library, sendable
+from content.models import Kind, Material, Version
+from content.phone import Phone, as_sent
+from content.sendable import SHAPES, Sendable
 from customers.book import SEES_ALL, visible
 from customers.models import Customer
 from desk.signed import Signed
@@ -47,8 +50,7 @@ class StepLine:
 
     step: Step
     title: str
-    body: str  # of the live version; empty without one
-    live: bool
+    phone: Phone | None  # what the live version is on a phone; none without one
     counts: dict[TouchState, int]
 
 
@@ -138,16 +140,31 @@ async def step_lines(
         .order_by(col(Step.position))
     )
     counts = await _counts(session, who, sop_id)
+    found = (await session.execute(query)).all()
+    beside = await sendable.of_versions(session, [v.id for _, _, v in found if v is not None])
     return [
         StepLine(
             step,
             version.title if version else material.title,
-            version.body if version else "",
-            version is not None,
+            _on_a_phone(version, material, beside.get(version.id)) if version else None,
             counts[step.id],
         )
-        for step, material, version in (await session.execute(query))
+        for step, material, version in found
     ]
+
+
+def _on_a_phone(version: Version, material: Material, beside: Sendable | None) -> Phone:
+    return as_sent(version.title, sendable.words_of(version, material.kind), beside)
+
+
+async def phone_of(session: AsyncSession, material_id: UUID, now: datetime) -> Phone | None:
+    """What a customer would get of this material now; none where no version of it is live."""
+    version = await library.live_version_of(session, material_id, now)
+    if version is None:
+        return None
+    material = await session.get_one(Material, material_id)
+    beside = await sendable.of_versions(session, [version.id])
+    return _on_a_phone(version, material, beside.get(version.id))
 
 
 async def _counts(
@@ -258,9 +275,10 @@ def _staff_in_scope(who: Signed) -> ColumnElement[bool]:
 
 
 async def material_choices(session: AsyncSession, now: datetime) -> list[tuple[str, str]]:
-    """Material that may be sent in a chat today, with the day it expires."""
+    """Material that may be sent in a chat today, with what it is and the day it expires."""
     query = (
-        select(Version)
+        select(Version, col(Material.kind))
+        .join(Material, col(Material.id) == Version.material_id)
         .where(
             col(Version.state) == "approved",
             col(Version.valid_from) <= now,
@@ -269,9 +287,16 @@ async def material_choices(session: AsyncSession, now: datetime) -> list[tuple[s
         )
         .order_by(col(Version.title))
     )
-    versions = (await session.execute(query)).scalars()
     return [
-        (str(version.material_id), f"{version.title}（至 {local_day(version.valid_until)}）")
-        for version in versions
+        (
+            str(version.material_id),
+            f"{version.title}（{_what(kind)}至 {local_day(version.valid_until)}）",
+        )
+        for version, kind in await session.execute(query)
         if version.valid_until
     ]
+
+
+def _what(kind: Kind) -> str:
+    """What goes beside the words, before the day; nothing for words alone."""
+    return f"{SHAPES[kind].label}，" if kind in SHAPES else ""

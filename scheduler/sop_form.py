@@ -9,7 +9,7 @@ from aiohttp import web
 from multidict import MultiDictProxy
 
 from bank.models import Role
-from content import library
+from content.phone import Phone, Series
 from desk.permissions import allow
 from desk.render import fragment, page, see_other
 from desk.signed import now_of, session_of, signed
@@ -53,10 +53,10 @@ class StepPart:
 
 @dataclass(frozen=True)
 class PreviewPart:
-    """What a customer would read, step by step."""
+    """What a customer would get, step by step."""
 
     name: str
-    paragraphs: list[str]
+    steps: Series
 
 
 @routes.get("/sops/new")
@@ -166,29 +166,26 @@ async def _form(
 
 
 async def _preview(request: web.Request, draft: DraftSop) -> PreviewPart:
-    paragraphs: list[str] = []
+    steps: Series = []
     for step in draft.steps:
-        body = await _body(request, step)
-        if body:
+        phone = await _phone(request, step)
+        if phone is not None:
             day = int(step.day) if re.fullmatch("-?[0-9]{1,3}", step.day) else 0
-            paragraphs += bubbles(day, step.at, body)
-    return PreviewPart(
-        draft.name or "SOP 预览", paragraphs or ["选择素材后，这里显示客户收到的内容。"]
-    )
+            steps.append((moment(day, step.at), phone))
+    return PreviewPart(draft.name or "SOP 预览", steps)
 
 
-async def _body(request: web.Request, step: DraftStep) -> str:
+async def _phone(request: web.Request, step: DraftStep) -> Phone | None:
     try:
         material_id = UUID(step.material_id)
     except ValueError:
-        return ""
-    version = await library.live_version_of(session_of(request), material_id, now_of(request))
-    return version.body if version else ""
+        return None
+    return await records.phone_of(session_of(request), material_id, now_of(request))
 
 
-def bubbles(day: int, at: str, body: str) -> list[str]:
-    """A step on the phone: when, then the text by paragraphs."""
-    return [f"〔{when_of(day)} {at}〕", *(part for part in body.split("\n\n") if part.strip())]
+def moment(day: int, at: str) -> str:
+    """When a step comes, in words."""
+    return f"{when_of(day)} {at}"
 
 
 def when_of(day: int) -> str:

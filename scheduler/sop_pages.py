@@ -8,6 +8,7 @@ from aiohttp import web
 from bank import audit
 from bank.models import Role
 from compliance.verdict import Refused
+from content.phone import Series
 from content.shelf import names_by_userid
 from customers import book
 from desk.permissions import allow
@@ -16,7 +17,7 @@ from desk.signed import now_of, session_of, signed
 from scheduler import enrolment, records, sops
 from scheduler.models import Sop, SopState, TouchState, Trigger
 from scheduler.records import EnrolmentLine, SopLine, StepLine
-from scheduler.sop_form import ID, bubbles, sop_of
+from scheduler.sop_form import ID, moment, sop_of
 from scheduler.touch_pages import READERS, reason_of, uuid_or_none
 
 routes = web.RouteTableDef()
@@ -49,7 +50,7 @@ class SopPage:
     tone: str
     steps: list[StepLine]
     counted: tuple[TouchState, ...]  # columns of the step table
-    preview: list[str]  # what a customer reads, step by step
+    preview: Series  # what a customer gets, step by step
     enrolments: list[EnrolmentLine]
     history: list[tuple[datetime, str, str, str]]  # when, title, text, tone
     choices: list[tuple[str, str]]  # customers to enter by hand
@@ -99,12 +100,12 @@ async def _sop_page(request: web.Request, sop: Sop, error: str = "") -> web.Resp
     return page(request, "scheduler/sop.html", context, status=422 if error else 200)
 
 
-def _preview(steps: list[StepLine]) -> list[str]:
-    paragraphs: list[str] = []
-    for line in steps:
-        if line.body:
-            paragraphs += bubbles(line.step.day, line.step.at.strftime("%H:%M"), line.body)
-    return paragraphs
+def _preview(steps: list[StepLine]) -> Series:
+    return [
+        (moment(line.step.day, line.step.at.strftime("%H:%M")), line.phone)
+        for line in steps
+        if line.phone is not None
+    ]
 
 
 VERBS = {

@@ -13,12 +13,13 @@ from playwright.async_api import Browser, Page, ViewportSize, expect
 
 from bank.settings import Settings
 from bot import logs
+from bot.demo.attachments import SERIES
 from bot.demo.run import demo, demo_settings
 from bot.serve import with_database
 from tests.browser import DESK, a_browser
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-LARGEST_BYTES = 350_000
+LARGEST_BYTES = 400_000
 PATIENCE_MS = 60_000
 ASKED = "昨天点的赎回，钱怎么还没到"
 SIDEBAR: ViewportSize = {"width": 400, "height": 800}
@@ -73,6 +74,7 @@ async def take_all(settings: Settings, port: int) -> None:
     async with demo(settings, port), a_browser() as browser:
         play = await guide(browser, settings.public_url)
         await conversation(browser, settings.public_url + play)
+        await series(browser, settings.public_url + play)
         for picture in PICTURES:
             await desk_page(browser, settings.public_url, picture)
 
@@ -105,6 +107,20 @@ async def conversation(browser: Browser, address: str) -> None:
         await page.goto(f"{source}&customer={contact}")
         await page.locator(".source summary").first.click()
         await take(page, "sidebar")
+
+
+async def series(browser: Browser, address: str) -> None:
+    """An answer, a picture and a link are sent one after another."""
+    async with window(browser) as page:
+        await page.goto(address)
+        frame = page.frame_locator("#sidebar")
+        await expect(frame.locator(".side-name")).to_be_visible()
+        await frame.locator("#tab-scripts").click()
+        await frame.locator(".chip", has_text=SERIES).click()
+        await frame.get_by_role("button", name="依次发送").click()
+        await expect(frame.locator("[data-progress]")).to_have_text("3 条全部发出")
+        await expect(page.locator("#phone-body img.picture")).to_be_visible()
+        await take(page, "series")
 
 
 async def desk_page(browser: Browser, base: str, picture: Picture) -> None:

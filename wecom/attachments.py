@@ -11,6 +11,8 @@ from wecom.limits import present, within
 
 CUSTOMER_TEXT = 4000  # welcome and mass send
 MAX_ATTACHMENTS = 9
+# Bytes of what stands on a card.
+LINK_TITLE, LINK_DESCRIPTION, MINI_PROGRAM_TITLE = 128, 512, 64
 
 Payload = dict[str, object]
 MediaKind = Literal["image", "voice", "video", "file"]
@@ -34,9 +36,9 @@ class Link:
     picture_url: str = ""
 
     def __post_init__(self) -> None:
-        within("link title", self.title, 128)
+        within("link title", self.title, LINK_TITLE)
         within("link url", self.url, 2048)
-        within("link description", self.description, 512, least=0)
+        within("link description", self.description, LINK_DESCRIPTION, least=0)
         within("link picture url", self.picture_url, 2048, least=0)
 
     def payload(self) -> Payload:
@@ -57,7 +59,7 @@ class MiniProgram:
     page: str
 
     def __post_init__(self) -> None:
-        within("mini program title", self.title, 64)
+        within("mini program title", self.title, MINI_PROGRAM_TITLE)
         for name in ("picture_media_id", "app_id", "page"):
             present(f"mini program {name}", getattr(self, name))
 

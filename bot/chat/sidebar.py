@@ -14,6 +14,7 @@ from attribution.models import Touchpoint
 from bank.models import Role, Staff
 from bot.chat import conversations, sidebar_scripts
 from bot.chat.nudging import nudges
+from bot.chat.sidebar_scripts import SeriesItem
 from bot.models import Message
 from compliance.suitability import needs_notice
 from content import library, products, sendable
@@ -104,6 +105,9 @@ class MaterialTab:
     certificate: str  # what stands against selling; then only education is listed
     shelf: str  # the branch of the tree of scripts that is shown
     favourites: frozenset[UUID]  # materials the RM keeps at hand
+    kind: str  # of material that is shown; empty for all
+    kinds: list[Kind]  # of which there is something
+    series: list[SeriesItem]  # what is shown, where it is sent one after another
 
 
 @dataclass(frozen=True)
@@ -317,17 +321,26 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
     query = request.query.get("q", "").strip()
     documents = await _documents(request, chat, query)
     documents = await sidebar_scripts.on_shelf(request, documents)
-    wanted = [d for d in documents if (str(d.kind) in SCRIPTS) == (tab == "scripts")]
+    key = request.query.get("shelf", ALL)
+    in_series = tab == "scripts" and sidebar_scripts.is_series(key)
+    wanted = [d for d in documents if in_series or (str(d.kind) in SCRIPTS) == (tab == "scripts")]
     certificate = await _certificate(session_of(request), signed(request).id, now_of(request))
     if certificate:
         wanted = [d for d in wanted if d.kind is Kind.EDUCATION and not d.risk]
+    kind, there = request.query.get("kind", ""), {d.kind for d in wanted}
+    wanted = [d for d in wanted if kind in ("", d.kind)]
+    shown = wanted[: FOUND if query else LISTED]
+    session, age = session_of(request), chat.facts.age
     context = MaterialTab(
         chat,
         query,
-        wanted[: FOUND if query else LISTED],
+        shown,
         certificate,
-        request.query.get("shelf", ALL),
+        key,
         await sidebar_scripts.favourites(request),
+        kind,
+        [one for one in Kind if one in there],
+        await sidebar_scripts.in_series(session, shown, age) if in_series and not query else [],
     )
     return fragment(request, "sidebar/_chat.html", context)
 

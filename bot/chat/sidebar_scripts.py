@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.models import Role
-from content import scripts
+from compliance.suitability import needs_notice
+from content import scripts, sendable
 from content.library import LibraryDocument
 from content.script_models import ScriptFavourite
 from content.scripts import ALL, Branch
+from content.sendable import Sendable
 from desk.permissions import allow
 from desk.render import fragment
 from desk.signed import now_of, session_of, signed
@@ -55,6 +58,37 @@ def _shows(branch: Branch, key: str) -> bool:
         return False
     above = branch.key.rpartition("/")[0]
     return branch.depth == 0 or branch.key == key or key == above or key.startswith(f"{above}/")
+
+
+@dataclass(frozen=True)
+class SeriesItem:
+    """One of a series 组合话术: its words, what goes beside them, what must be said first."""
+
+    document: LibraryDocument
+    words: str
+    beside: Sendable | None
+    notice: bool  # the special notice to the elderly
+
+
+def is_series(key: str) -> bool:
+    """Whether this branch of the tree is sent one after another."""
+    return key.startswith("series:")
+
+
+async def in_series(
+    session: AsyncSession, found: list[LibraryDocument], age: int | None
+) -> list[SeriesItem]:
+    """These as they will be sent to somebody of this age."""
+    beside = await sendable.of_versions(session, [one.version_id for one in found])
+    return [
+        SeriesItem(
+            one,
+            one.passages[0].text if one.passages else "",
+            beside.get(one.version_id),
+            needs_notice(age, one.risk),
+        )
+        for one in found
+    ]
 
 
 async def on_shelf(request: web.Request, documents: list[LibraryDocument]) -> list[LibraryDocument]:

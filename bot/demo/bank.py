@@ -9,6 +9,7 @@ from attribution.models import Touchpoint
 from bank.calendar import at_local
 from bank.models import AuditEntry
 from bank.settings import Settings
+from bot.demo.attachments import attachments
 from bot.demo.channels import channels
 from bot.demo.group_talk import group_talk
 from bot.demo.groups import groups
@@ -45,6 +46,7 @@ def written(today: date, seed: int, settings: Settings) -> Rows:
     _note_stages(cast, replies, at_local(today, time()))
     bought = purchases(cast, shelf, shares, replies, today, seed)
     sequences(rows, cast, shelf, shares, bought, today, seed, settings)
+    attachments(rows, cast, shelf, today, seed)
     holdings(rows, shares, today)
     reported(rows, bought)
     channels(rows, cast, shelf, today, seed, settings)

@@ -22,6 +22,8 @@ from outbound.models import Door
 BANKS_WELCOME = "WEL-001"
 # Channel → its own welcome; without one, the bank's.
 CHANNELS = {"大堂扫码": "", "沙龙活动": "WEL-002", "社区宣讲": "", "代发工资签约": ""}
+# Made last week: nobody has come by it yet, and whoever does gets a card.
+NEWEST, CARD_WELCOME, NEWEST_DAYS = "预约到店宣传页", "MIN-001", 6
 OVER = "春季客户节海报"
 MADE_DAYS, OVER_DAYS, GREETING_DAYS = 430, 60, 45
 LATE_SHARE, TAKEN_SHARE = 0.03, 0.06
@@ -40,6 +42,11 @@ def channels(
         for channel, welcome in CHANNELS.items():
             ways[rm.id, channel] = _way(rows, shelf, settings, rm, channel, welcome, hq, made_at)
         _retired(rows, shelf, settings, rm, hq, made_at, today)
+        newest = _way(
+            rows, shelf, settings, rm, NEWEST, "", hq,
+            at_local(today - timedelta(days=NEWEST_DAYS), time(11)),
+        )  # fmt: skip
+        newest.welcome_material_id = shelf.beside[CARD_WELCOME].material.id
     _choose(rows, shelf, hq, at_local(today - timedelta(days=GREETING_DAYS), time(9)))
     for follow in rows.of(Follow):
         if way := ways.get((follow.staff_id, follow.source)):

@@ -14,6 +14,7 @@ import yaml
 
 from bank.calendar import at_local
 from bank.models import AuditEntry, Role, Staff
+from bot.demo import files
 from bot.demo.people import People
 from bot.demo.rows import Rows, fact, ident, row
 from content import checks, passages, products, roads, steps
@@ -33,7 +34,7 @@ from content.models import (
     Use,
     Version,
 )
-from content.particulars import Particulars
+from content.particulars import Card, Particulars
 from content.review_models import ReviewStep
 
 # Demo material speaks of a product as its subject (主讲).
@@ -87,6 +88,7 @@ class Shelf:
 
     products: dict[str, Product]
     papers: dict[str, list[Paper]]  # by material code, oldest version first
+    beside: dict[str, Paper]  # pictures, files and cards, by material code
 
     def paper(self, code: str, at: datetime) -> Paper | None:
         """The version of that material that was in force at that moment."""
@@ -105,13 +107,16 @@ def shelves(rows: Rows, cast: People, today: date, seed: int) -> Shelf:
     rng = random.Random(f"library:{seed}")
     desk = _Desk(rows, cast, stock, today, rng)
     papers = {raw["code"]: desk.publish(raw) for raw in materials_on_file()}
-    _tell_projections(rows, papers)
-    return Shelf(stock, papers)
+    # Drawn by dice of their own: one more of them leaves the rest of the library as it is.
+    desk.rng = random.Random(f"attachments:{seed}")
+    beside = {raw["code"]: desk.publish(raw) for raw in files.listed()}
+    _tell_projections(rows, papers | beside)
+    return Shelf(stock, papers, {code: found[-1] for code, found in beside.items()})
 
 
 def _told(raw: dict[str, Any], about: Sequence[Product], author: Staff) -> dict[str, Any]:
-    """What a script says of itself: where it stands in the tree; other material says nothing."""
-    if "category" not in raw:
+    """What a script says of itself, and a picture, file or card; other material says nothing."""
+    if not {"category", "file", "card"} & raw.keys():
         return {}
     linked = tuple((code, ABOUT_IT) for code in sorted(product.code for product in about))
     told = Particulars(
@@ -120,15 +125,17 @@ def _told(raw: dict[str, Any], about: Sequence[Product], author: Staff) -> dict[
         owner=author.userid,
         channels=tuple(raw["channels"]),
         products=linked,
-        category=category_of(raw["category"]),
+        category=category_of(raw.get("category", "")),
+        ai_made=raw.get("ai_made", False),
+        card=Card(**raw.get("card", {})),
     )
     return told.stored()
 
 
 def materials_on_file() -> list[dict[str, Any]]:
     """The materials as written, by code."""
-    files = sorted((HERE / "materials").glob("*.yaml"))
-    found = [raw for file in files for raw in yaml.load(file.read_text("utf-8"), _Loader)]
+    sheets = sorted((HERE / "materials").glob("*.yaml"))
+    found = [raw for sheet in sheets for raw in yaml.load(sheet.read_text("utf-8"), _Loader)]
     return sorted(found, key=lambda raw: str(raw["code"]))
 
 
@@ -192,7 +199,8 @@ class _Desk:
         """The material and its versions, each with passages and audit lines."""
         author = self.rng.choice(self.cast.having(Role.EDITOR))
         self.minute = self.rng.randrange(60)
-        paths = self._paths(raw["code"])
+        given = raw.get("approved")
+        paths = [_Path(State.APPROVED, given)] if given else self._paths(raw["code"])
         about = [self.stock[code] for code in raw["products"]]
         created = self._moment(_first_day(paths[0]), 9)
         material = row(
@@ -258,7 +266,10 @@ class _Desk:
         about: Sequence[Product],
         author: Staff,
     ) -> Paper:
-        told = _told(raw, about, author)
+        told, data = _told(raw, about, author), files.data_of(raw)
+        created = self._moment(_first_day(path), 10 if number == 1 else 11)
+        if data is not None:
+            self.rows.add(files.stored(raw, data, author.id, created))
         version = row(
             Version,
             id=ident("version", raw["code"], number),
@@ -267,11 +278,12 @@ class _Desk:
             title=raw["title"],
             body=body,
             questions=list(raw["questions"]),
-            sha256=fingerprint(raw["title"], body, raw["questions"], None, told),
+            sha256=fingerprint(raw["title"], body, raw["questions"], data, told),
+            file_id=None if data is None else files.file_id(raw["code"]),
             particulars=told,
             risk=products.highest_rating(about),
             author_id=author.id,
-            created_at=self._moment(_first_day(path), 10 if number == 1 else 11),
+            created_at=created,
         )
         self._note(
             "content:version:draft", version.id, author.userid, version.created_at,

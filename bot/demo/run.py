@@ -15,8 +15,10 @@ from bank.models import Staff
 from bank.settings import Settings
 from bot.app import Parts
 from bot.demo.bank import SEED, load
+from bot.demo.files import keep_all
 from bot.demo.world import seeded_world
 from bot.serve import serving, until_stopped
+from content.files import LocalFileStore
 from migrations import migrate
 from wecom.simulator import Corp, World, make_simulator
 
@@ -31,6 +33,8 @@ CORP = Corp(
     archive_secret="demo-secret-of-the-archive",
     name="云州银行",
 )
+# Of the bank's own web pages, where link cards lead.
+LINK_HOST = "yunzhou.example"
 ROBOT_TOKEN = "demoRobotToken"
 ROBOT_AES_KEY = "rObOtDeMorObOtDeMorObOtDeMorObOtDeMorObOtD0"
 # As a bank would have it from the regulator; the demo bank has filed nothing.
@@ -47,6 +51,7 @@ def demo_settings(base: Settings, port: int) -> Settings:
         update={
             "demo": True,
             "public_url": address,
+            "link_hosts": [LINK_HOST],
             "wecom_base_url": platform,
             "wecom_oauth_url": platform,
             "wecom_login_url": platform,
@@ -109,6 +114,7 @@ async def prepared(settings: Settings, now: datetime) -> World:
             if empty:
                 snapshot(settings).unlink(missing_ok=True)
                 await load(session, local_day(now), SEED, settings)
+                await keep_all(LocalFileStore(settings.home / "files"))
             if snapshot(settings).exists():
                 return World.load(snapshot(settings))
             return await seeded_world(session)

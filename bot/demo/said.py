@@ -39,6 +39,8 @@ def said(rows: Rows, it: Spoken, paper: Paper | None, **facts: Any) -> None:
         "ai_assisted": False,
         "ai_marked": False,
         "marketing": False,
+        "attachments": [],
+        "delivered": int(it.door is Door.SIDEBAR),
         **facts,
     }
     rows.add(
@@ -63,8 +65,6 @@ def said(rows: Rows, it: Spoken, paper: Paper | None, **facts: Any) -> None:
             customer_level=client.row.risk_level if known else None,
             customer_ceiling=client.ceiling(it.at) if known else 0,
             product_level=level,
-            attachments=[],
-            delivered=int(it.door is Door.SIDEBAR),
             chat_id="",
             recipients=[],
             special_notice=False,

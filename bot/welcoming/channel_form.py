@@ -13,6 +13,7 @@ from bot.welcoming import channel_rows, contact_ways, welcome_text
 from bot.welcoming.contact_ways import LONGEST_CHANNEL, NotMade
 from bot.welcoming.welcome_text import Host, NoWords, Words
 from content.models import Material
+from content.phone import Phone, as_sent
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import fragment, page, see_other
@@ -43,8 +44,7 @@ class Draft:
 class PreviewPart:
     """The phone of a customer who has just come."""
 
-    title: str
-    paragraphs: list[str]
+    phone: Phone
     refusal: str  # why nothing would be sent
 
 
@@ -175,8 +175,8 @@ async def _preview(request: web.Request, draft: Draft) -> PreviewPart:
 def phone_of(name: str, words: Words | NoWords) -> PreviewPart:
     """What the customer's phone would show, or why nothing."""
     if isinstance(words, NoWords):
-        return PreviewPart(name, [], words.reason)
-    return PreviewPart(name, [*words.text.split("\n\n"), *words.beside], "")
+        return PreviewPart(Phone(name, []), words.reason)
+    return PreviewPart(as_sent(name, words.text, words.beside), "")
 
 
 def id_of(text: str) -> UUID | None:

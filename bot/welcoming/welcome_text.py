@@ -19,7 +19,7 @@ from bot.models import ContactWay, WelcomeChoice
 from compliance.suitability import customer_ceiling
 from content import library, sendable
 from content.models import Kind, Material, Version
-from content.sendable import SHAPES
+from content.sendable import SHAPES, Sendable
 from outbound import reasons
 from outbound.attachments import Attached, Stock, Unfit, prepare
 from outbound.check import SLOT, Cause, Passed, Refused, check
@@ -40,7 +40,7 @@ class Words:
     version_id: UUID
     text: str
     passed: Passed = field(repr=False)
-    beside: tuple[str, ...] = ()  # what goes beside the text, in words
+    beside: Sendable | None = None  # what goes beside the text
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,7 @@ async def words_of(
     )
     answer = await check(session, saying, policy, now)
     if isinstance(answer, Passed):
-        beside = tuple(f"〔{one.shape.label}〕{one.title}" for one in shown.values())
-        return Words(version.id, answer.text, answer, beside)
+        return Words(version.id, answer.text, answer, shown.get(version.id))
     return NoWords(_in_words(answer, version), answer)
 
 
@@ -172,7 +171,7 @@ async def choices(
 ) -> list[tuple[str, str]]:
     """Scripts, pictures, cards and files that may welcome customers there now, welcomes first.
 
-    As (material, title).
+    As (material, title with what goes beside the words).
     """
     documents = await library.live_documents(
         session,
@@ -182,13 +181,17 @@ async def choices(
         risk_ceiling=_ceiling_of_a_stranger(now),
     )
     kinds = {Kind.SCRIPT, *SHAPES}
-    scripts = [document.version_id for document in documents if document.kind in kinds]
+    scripts = {d.version_id: d.kind for d in documents if d.kind in kinds}
     query = select(Version).where(col(Version.id).in_(scripts)).order_by(col(Version.title))
     found = (await session.execute(query)).scalars()
     usable = [version for version in found if _can_be_filled(version.body)]
     # Most scripts are for later in a relation; those made for this moment come first.
     usable.sort(key=lambda version: "欢迎" not in version.title)
-    return [(str(version.material_id), version.title) for version in usable]
+    return [(str(v.material_id), _named(v.title, scripts[v.id])) for v in usable]
+
+
+def _named(title: str, kind: Kind) -> str:
+    return f"{title}（{SHAPES[kind].label}）" if kind in SHAPES else title
 
 
 def _can_be_filled(body: str) -> bool:

@@ -11,6 +11,7 @@
    data-check-all="name"           ticks every checkbox of that name in the same form or table
    data-drop                       a box with a file field that takes dropped files
    data-by-kind                    a form whose parts data-kinds="link image" and data-source="bought" follow its selects
+   data-bytes="link:128 mini_program:64" around a field: counts its bytes against what WeCom takes of that kind
    data-auto-submit                a form that is sent when one of its selects changes
    data-toast="text"               says it for two seconds; servers may send HX-Trigger: {"toast": "text"} */
 "use strict";
@@ -248,6 +249,27 @@
     form.addEventListener("change", (event) => { if (["kind", "source"].includes(event.target.name)) fit(form); });
   };
 
+  /* WeCom counts bytes of UTF-8, where a Chinese character takes three. */
+  const counted = (box) => {
+    const field = find("input, textarea", box);
+    const kinds = Object.fromEntries(box.dataset.bytes.split(" ").map((pair) => pair.split(":")));
+    const said = make("span", "field-hint field-count");
+    said.setAttribute("role", "status");
+    field.closest(".field").append(said);
+    const count = () => {
+      const most = Number(kinds[find('[name="kind"]', field.form)?.value] || 0);
+      const used = new TextEncoder().encode(field.value.trim()).length;
+      said.hidden = !most;
+      said.classList.toggle("is-over", used > most);
+      said.textContent = used > most
+        ? `已用 ${used} / ${most} 字节，请再删约 ${Math.ceil((used - most) / 3)} 个汉字`
+        : `已用 ${used} / ${most} 字节，约可再写 ${Math.floor((most - used) / 3)} 个汉字`;
+    };
+    field.addEventListener("input", count);
+    field.form.addEventListener("change", count);
+    count();
+  };
+
   const takesDrops = (box) => {
     const field = find("input[type='file']", box);
     const over = (on) => (event) => { event.preventDefault(); box.classList.toggle("drop-over", on); };
@@ -356,6 +378,7 @@
     each("[data-chart]", drawChart);
     each("[data-preview-of]", preview);
     each("form[data-by-kind]", follows);
+    each("[data-bytes]", counted);
     each("[data-drop]", takesDrops);
     each("[data-sortable]", sortable);
     each(".toast[data-toast]", (shown) => fade(shown, 2000));

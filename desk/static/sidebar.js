@@ -44,8 +44,24 @@
     const button = card.querySelector("[data-send]");
     if (button.disabled) return;
     button.disabled = true;
-    const again = await sent(card);
+    const again = (await taken(card)) ? await sent(card) : true;
     button.disabled = !again || !noticed(card);
+  }
+
+  // One of a series becomes a reply only when it is sent; pressed again, it is the same reply.
+  async function taken(card) {
+    if (card.dataset.sending) return true;
+    const answer = await post(card.dataset.take, { version: card.dataset.version });
+    if (!answer?.ok) refuse(card, [answer ? await answer.text() : "网络不通，消息没有发出。请检查网络后重试。"]);
+    else {
+      const said = await answer.json();
+      if (said.refused) refuse(card, said.refused);
+      else {
+        card.querySelector("[data-words]").value = said.text;
+        card.dataset.sending = said.at;
+      }
+    }
+    return Boolean(card.dataset.sending);
   }
 
   // Answers whether pressing once more is safe.
@@ -62,9 +78,52 @@
     }
     stuck.delete(at);
     const answer = await post(`${at}/sent`, { parts: done });
+    if (card.dataset.take) finished(card);
     if (answer?.ok) swapped(card, await answer.text());
     else refuse(card, ["消息已发给客户，但系统还没有记下，稍后会自动补记。请不要重复发送。"]);
     return false;
+  }
+
+  /* A series: one after another, as far as it goes. */
+  const cardOf = (node) => node.closest("[data-sending], [data-take]");
+  const isDone = (card) => card.dataset.state === "sent";
+
+  function finished(card) {
+    card.dataset.state = "sent";
+    Object.assign(card.querySelector("[data-mark]"), { textContent: "已发送", className: "tag tag-green" });
+    tell(card, []);
+    progress(card.closest("[data-series]"));
+  }
+
+  function progress(series, words = "") {
+    const cards = all("[data-take]", series);
+    const done = cards.filter(isDone).length;
+    series.querySelector("[data-progress]").textContent = words
+      || (done === cards.length ? `${done} 条全部发出` : `已发 ${done} / ${cards.length} 条`);
+    series.querySelector("[data-send-all]").disabled = done === cards.length || "running" in series.dataset;
+  }
+
+  async function sendAll(series) {
+    const cards = all("[data-take]", series);
+    series.dataset.running = "yes";
+    const stopped = await sendEach(series, cards);
+    delete series.dataset.running;
+    if (!stopped) return progress(series);
+    const place = cards.indexOf(stopped) + 1;
+    progress(series, `停在第 ${place} 条：请看这一条的说明，处理后再点“依次发送”`);
+    if (!noticed(stopped)) tell(stopped, ["请先完成对这位客户的特别提示并勾选。"]);
+    stopped.scrollIntoView({ block: "nearest" });
+  }
+
+  // Answers the one that could not be sent; those after it wait.
+  async function sendEach(series, cards) {
+    for (const [place, card] of cards.entries()) {
+      if (isDone(card)) continue;
+      progress(series, `正在发送第 ${place + 1} 条，共 ${cards.length} 条`);
+      await send(card);
+      if (!isDone(card)) return card;
+    }
+    return null;
   }
 
   function halted(card, at, done, message) {
@@ -184,6 +243,8 @@
     shown = detail.serverResponse;
   });
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    // The chip chosen may lie outside the narrow row.
+    for (const chip of all(".shelf-chips [aria-pressed=true]")) chip.scrollIntoView({ block: "nearest", inline: "center" });
     if (!isList(detail.target) || !kept) return;
     giveBack(detail.target, kept);
     kept = null;
@@ -199,7 +260,9 @@
   /* Hands. */
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-send]");
-    if (button) send(button.closest("[data-sending]"));
+    if (button) send(cardOf(button));
+    const everything = event.target.closest("[data-send-all]");
+    if (everything) sendAll(everything.closest("[data-series]"));
     if (event.target.closest("[data-reload]")) location.reload();
   });
   document.addEventListener("keydown", (event) => {
@@ -214,8 +277,8 @@
   }, true);
   document.addEventListener("change", (event) => {
     if (!event.target.matches("[data-notice]")) return;
-    const card = event.target.closest("[data-sending]");
-    card.querySelector("[data-send]").disabled = !noticed(card);
+    const card = cardOf(event.target);
+    card.querySelector("[data-send]").disabled = isDone(card) || !noticed(card);
   });
   document.addEventListener("input", (event) => {
     if (event.target.matches("[data-draft]")) tell(event.target.closest("[data-suggestion]"), []);

@@ -34,6 +34,31 @@ def test_guard_refuses_an_unknown_role_as_wrong_usage() -> None:
     assert run.invoke(app, ["guard", "--role", "king"], input="").exit_code == 2
 
 
+def test_guard_points_out_products_that_are_not_in_the_file_and_without_one_looks_for_none(
+    tmp_path: Path,
+) -> None:
+    sold = tmp_path / "products.txt"
+    sold.write_text("\ufeff安鑫月享37号\n\n远航均衡配置混合型基金A\n", encoding="utf-8")
+    lines = [{"text": "推荐您看看安鑫月享37号"}, {"text": "推荐您看看恒泰稳盈3号"}]
+    stdin = "\n".join(json.dumps(line) for line in lines)
+
+    def unlisted(*options: str) -> list[list[str]]:
+        told = run.invoke(app, ["guard", *options], input=stdin)
+        assert told.exit_code == 0
+        found = [json.loads(line)["findings"] for line in told.stdout.splitlines()]
+        return [[f["rule"] for f in of if f["category"] == "unlisted_product"] for of in found]
+
+    assert unlisted("--products", str(sold)) == [[], ["unlisted_product.name"]]
+    assert unlisted() == [[], []]
+
+
+def test_guard_says_that_a_missing_or_foreign_list_is_wrong_usage(tmp_path: Path) -> None:
+    foreign = tmp_path / "gbk.txt"
+    foreign.write_bytes("安鑫月享37号".encode("gbk"))
+    for path in (foreign, tmp_path / "nowhere.txt"):
+        assert run.invoke(app, ["guard", "--products", str(path)], input="").exit_code == 2
+
+
 def test_retrieve_answers_each_query(tmp_path: Path) -> None:
     corpus = [{"id": "a", "text": "赎回多久到账"}, {"id": "b", "text": "怎么修改交易密码"}]
     queries = [{"id": "q", "text": "我的密码想改一下"}]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,7 +11,10 @@ from sqlmodel import select
 from attribution import touchpoints
 from attribution.models import TouchpointKind
 from bank.models import AuditEntry, Role
+from bot import recipients
 from bot.models import ServiceAccount, ServiceMessage, ServiceSession, ServiceSpeaker
+from content.models import Version
+from desk.signed import Signed
 from knowledge.models import Suggestion, SuggestionState
 from tests.builders import (
     MONDAY,
@@ -118,6 +122,34 @@ async def test_an_rm_sees_only_customers_of_the_own_book(
     assert "我的" in page
     assert "他的" not in page
     assert "1 位客户" in page
+
+
+async def test_a_long_list_is_read_page_by_page_and_in_portions_without_a_row_twice(
+    product: Product, session: AsyncSession
+) -> None:
+    compliance, rm = await a_staff(session, Role.COMPLIANCE), await a_staff(session, Role.RM)
+    version = await an_approved_material(session)
+    for number in range(101):
+        customer = await a_customer(session, name=f"客户{number:03d}")
+        # All at one moment: only the rest of the order tells the rows apart.
+        seen = touchpoints.Seen(
+            customer.id, rm.id, TouchpointKind.REPLY_SENT, "single_chat", MONDAY,
+            "suggestion", str(number), version.id,
+        )  # fmt: skip
+        await touchpoints.record(session, seen)
+    await session.commit()
+    desk = await product.client(compliance)
+    address = f"/content/versions/{version.id}/recipients"
+    pages = [await desk.text(f"{address}?page={number}") for number in (1, 2, 3)]
+    named = [set(re.findall(r"客户\d{3}", page)) for page in pages]
+    assert [len(names) for names in named] == [50, 50, 1]
+    assert len(set.union(*named)) == 101
+    assert all("101 位客户收到过" in page for page in pages)
+    who = Signed(compliance.id, "c", "c", frozenset({Role.COMPLIANCE}), None, "")
+    sent = select(Version.id).where(Version.id == version.id)
+    parts = [part async for part in recipients.portions(session, sent, who, size=40)]
+    assert [len(part) for part in parts] == [40, 40, 21]
+    assert len({one.customer for part in parts for one in part}) == 101
 
 
 async def test_nobody_received_it_is_said_and_a_draft_has_no_list(

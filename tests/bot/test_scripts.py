@@ -6,12 +6,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
 from bank.models import Role, Staff
+from bank.settings import Settings
+from content.files import LocalFileStore
 from content.models import Kind, Material, MaterialImport, Version
 from content.script_models import ScriptFavourite, ScriptFolder
 from tests.builders import a_branch, a_customer, a_follow, a_staff, an_approved_material
 from tests.conftest import Product, Visitor
 from tests.content.test_pages import form
 from tests.content.worlds import A_DRAFT, an_office
+from tests.sendables import an_office_of, live
 
 
 async def a_script(session: AsyncSession, title: str, *category: str, **more: object) -> Version:
@@ -109,6 +112,61 @@ async def test_a_series_is_numbered_beside_the_chat_in_its_order(
     assert "首次联系（组合） 2" in await beside.text(
         f"/sidebar/{customer.external_userid}/script-tree"
     )
+
+
+async def a_series(desk: Visitor, session: AsyncSession, name: str = "首次联系") -> str:
+    """A new series of one's own; its key."""
+    form = {"level": "personal", "name": name, "series": "yes"}
+    assert (await desk.post("/scripts/folders", form)).status == 303
+    found = select(ScriptFolder).where(ScriptFolder.name == name)
+    return (await session.execute(found)).scalar_one().key
+
+
+async def test_a_series_takes_pictures_links_and_files_and_a_folder_does_not(
+    product: Product, session: AsyncSession, settings: Settings
+) -> None:
+    rm = await a_staff(session, Role.RM, branch=await a_branch(session))
+    office = await an_office_of(session, LocalFileStore(settings.home / "files"))
+    made = {kind: await live(office, kind) for kind in (Kind.IMAGE, Kind.LINK, Kind.FILE)}
+    hello = await a_script(session, "先问候")
+    desk = await at_desk(product, session, rm)
+    key = await a_series(desk, session)
+    offered = await desk.text(f"/scripts/addable?shelf={key}")
+    assert all(f"放入《{version.title}》" in offered for version in made.values())
+    only = await desk.text(f"/scripts/addable?shelf={key}&q=图片")
+    assert ("赎回图片海报" in only, "赎回链接" in only) == (True, False)
+    await desk.post(f"/scripts/{hello.material_id}/put", {"folder": key})
+    for version in made.values():
+        form = {"material": str(version.material_id)}
+        assert (await desk.post(f"/scripts/add?shelf={key}", form)).status == 303
+        assert (await desk.post(f"/scripts/add?shelf={key}", form)).status == 422
+    page = await desk.text(f"/scripts?shelf={key}")
+    titles = ("先问候", *(version.title for version in made.values()))
+    assert order(page, *titles) == list(titles)
+    # Outside the series they are no scripts.
+    assert order(await desk.text("/scripts"), *titles) == ["先问候"]
+    folder = {"level": "personal", "name": "常用"}
+    assert (await desk.post("/scripts/folders", folder)).status == 303
+    plain = (
+        await session.execute(select(ScriptFolder).where(ScriptFolder.name == "常用"))
+    ).scalar_one()
+    put = await desk.post(f"/scripts/{made[Kind.IMAGE].material_id}/put", {"folder": plain.key})
+    assert (put.status, "只能放进组合话术" in await put.text()) == (422, True)
+    assert "没有可以放入" in await desk.text(f"/scripts/addable?shelf={plain.key}")
+
+
+async def test_nobody_fills_the_series_of_another(product: Product, session: AsyncSession) -> None:
+    branch = await a_branch(session)
+    mine, other = (
+        await a_staff(session, Role.RM, branch=branch),
+        await a_staff(session, Role.RM, branch=branch),
+    )
+    picture = await an_approved_material(session, title="海报", kind=Kind.IMAGE)
+    key = await a_series(await at_desk(product, session, mine), session)
+    stranger = await product.client(other)
+    assert "没有可以放入" in await stranger.text(f"/scripts/addable?shelf={key}")
+    form = {"material": str(picture.material_id)}
+    assert (await stranger.post(f"/scripts/add?shelf={key}", form)).status == 422
 
 
 async def moved(desk: Visitor, material_id: UUID, to: str, shelf: str) -> int:

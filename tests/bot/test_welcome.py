@@ -455,6 +455,16 @@ async def test_a_poster_welcomes_with_its_text_and_its_approved_bytes(
     assert said.attachments[0]["sha256"] == approved
 
 
+async def test_the_phone_of_the_welcome_shows_the_poster(town: Town, session: AsyncSession) -> None:
+    poster = await a_poster_welcomes(town, session)
+    hq = await a_staff(session, Role.HQ)
+    await session.commit()
+    page = await (await town.client(hq)).text("/welcomes")
+    assert f'class="sent-image" src="/content/files/{poster.file_id}"' in page
+    shown = await (await town.client(hq)).get(f"/content/files/{poster.file_id}")
+    assert shown.status == 200
+
+
 async def test_a_media_id_wecom_has_lost_is_uploaded_again_within_the_twenty_seconds(
     town: Town, session: AsyncSession
 ) -> None:

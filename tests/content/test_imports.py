@@ -63,6 +63,20 @@ async def test_a_library_of_scripts_becomes_drafts_and_the_rest_is_told(office: 
     assert version.particulars["valid_days"] == 90
 
 
+async def test_a_card_too_long_for_wecom_is_told_with_its_row(office: Office) -> None:
+    head = "类型,标题,正文,常见问法,用途,链接,卡片标题"
+    row = "链接,{title},{body},{questions},陪伴,https://www.yunzhou.example/a,{card}"
+    rows = [
+        row.format(title=title, body=papers.FIRST, questions=QUESTIONS, card="赎" * length)
+        for title, length in (("正好", 42), ("太长", 43))
+    ]
+    report = await taken(office, "链接.csv", "\n".join([head, *rows]).encode())
+    assert (report.counts["new"], report.counts["rejected"]) == (1, 1)
+    [reject] = report.rejects
+    assert reject["标题"] == "太长"
+    assert "卡片标题最长 128 字节（约 42 个汉字），现在 129 字节" in reject["原因"]
+
+
 async def test_the_same_file_again_changes_nothing_and_a_changed_row_is_a_version(
     office: Office,
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
-from content import materials, particulars
+from content import materials, particulars, review
 from content.drafts import NOTHING_TOLD, DraftMaterial, Refused
 from content.extract import Refused as FileRefused
 from content.files import receive
@@ -19,6 +19,7 @@ from content.readers.aigc import label_in
 from tests.builders import MONDAY, a_product
 from tests.content import papers
 from tests.content.worlds import A_DRAFT, Office
+from wecom.media import MEDIA_LIMIT
 
 HOUSE = House("云州银行", ("www.yunzhou.example",))
 LINK = Card(url="https://www.yunzhou.example/a", title="赎回规则", text="一图看懂")
@@ -91,6 +92,49 @@ async def test_a_card_is_complete_and_leads_where_it_may(
     draft = await a_draft(office, kind)
     draft = replace(draft, told=replace(draft.told, card=changed))
     assert says in (await errors(office, draft))[field]
+
+
+@pytest.mark.parametrize(
+    ("kind", "card", "field", "says"),
+    [
+        (Kind.LINK, replace(LINK, title="赎" * 43), "card_title", "最长 128 字节（约 42 个汉字）"),
+        (Kind.LINK, replace(LINK, text="图" * 171), "card_text", "最长 512 字节（约 170 个汉字）"),
+        (Kind.MINI_PROGRAM, replace(APP, title="赎" * 22), "card_title", "最长 64 字节"),
+    ],
+)
+async def test_what_a_card_says_fits_what_wecom_takes_of_it(
+    office: Office, kind: Kind, card: Card, field: str, says: str
+) -> None:
+    draft = await a_draft(office, kind)
+    draft = replace(draft, told=replace(draft.told, card=card))
+    assert says in (await errors(office, draft))[field]
+    shorter = replace(card, title=card.title[:21], text=card.text[:170])
+    fits = replace(draft, told=replace(draft.told, card=shorter))
+    assert isinstance(await create(office, fits), Version)
+
+
+async def test_the_title_of_an_article_fits_the_card_it_is_sent_as(office: Office) -> None:
+    draft = replace(await a_draft(office, Kind.ARTICLE), title="赎" * 43)
+    assert "图文标题就是卡片标题，最长 128 字节" in (await errors(office, draft))["title"]
+    assert isinstance(await create(office, replace(draft, title="赎" * 42)), Version)
+    assert isinstance(await create(office, replace(draft, kind=Kind.FAQ.value)), Version)
+
+
+async def test_a_picture_larger_than_wecom_takes_is_refused_and_one_grown_by_its_mark_too(
+    office: Office,
+) -> None:
+    draft = await a_draft(office, Kind.IMAGE)
+    stored = await office.session.get_one(StoredFile, draft.file_id)
+    version = await create(office, draft)
+    assert isinstance(version, Version)
+    stored.size = MEDIA_LIMIT["image"] + 1
+    await office.session.flush()
+    assert (await errors(office, draft))[
+        "file"
+    ] == "企业微信的图片海报不超过 10 MB：请压缩后再上传。"
+    outcome = await review.submit(office.session, version.id, by=office.author, now=MONDAY)
+    assert isinstance(outcome, review.Refused)
+    assert review.Reason.OVER_LIMIT in outcome.reasons
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,23 @@ async def test_the_form_follows_the_kind_and_the_phone_shows_what_is_sent(
     assert material.kind == Kind.IMAGE
 
 
+async def test_a_counter_follows_the_card_title_and_too_long_a_one_is_refused_beside_it(
+    product: Product, session: AsyncSession, page: Page
+) -> None:
+    await page.goto(f"{product.base}/content/new")
+    await page.get_by_label("类型").select_option("link")
+    count = page.locator(".field:has(> #f-card_title) .field-count")
+    await page.locator("#f-card_title").fill("赎" * 22)
+    await expect(count).to_have_text("已用 66 / 128 字节，约可再写 20 个汉字")
+    await page.get_by_label("类型").select_option("mini_program")
+    await expect(count).to_have_text("已用 66 / 64 字节，请再删约 1 个汉字")
+    await page.get_by_role("button", name="存草稿").click()
+    beside = page.locator(".field:has(> #f-card_title) .field-error")
+    await expect(beside).to_contain_text("卡片标题最长 64 字节（约 21 个汉字），现在 66 字节")
+    await expect(page.locator("#f-card_title")).to_have_value("赎" * 22)
+    assert (await session.execute(select(Version))).first() is None
+
+
 async def test_a_file_can_be_dropped(product: Product, session: AsyncSession, page: Page) -> None:
     await page.goto(f"{product.base}/content/new")
     await page.get_by_label("类型").select_option("faq")

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.models import AuditEntry, Branch, Role, Staff
+from bot.demo.files import keep_all
 from bot.demo.world import seeded_world
 from bot.models import Cursor, Message
 from compliance.suitability import customer_ceiling
@@ -76,10 +77,10 @@ class TestTheLibrary:
     async def test_it_holds_every_state_a_page_shows(self, bank: AsyncSession) -> None:
         versions = await every(bank, Version)
         states = Counter(version.state for version in versions)
-        assert len(await every(bank, Material)) == 152
+        assert len(await every(bank, Material)) == 160
         assert (states[State.SUBMITTED], states[State.DRAFT], states[State.REJECTED]) == (3, 2, 2)
         assert (states[State.WITHDRAWN], states[State.SUPERSEDED]) == (2, 2)
-        assert states[State.APPROVED] == 143
+        assert states[State.APPROVED] == 151
         soon = [
             v for v in versions
             if v.state is State.APPROVED and v.valid_until < MIDNIGHT + timedelta(days=30)
@@ -91,6 +92,7 @@ class TestTheLibrary:
         self, bank: AsyncSession, tmp_path: Path
     ) -> None:
         files = LocalFileStore(tmp_path)
+        await keep_all(files)
         for version in await every(bank, Version):
             assert await materials.fingerprint_of(bank, files, version) == version.sha256
             assert await materials.passages_fit(bank, version)

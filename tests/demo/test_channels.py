@@ -19,8 +19,8 @@ async def test_every_code_in_use_can_be_scanned_at_the_platform(bank: AsyncSessi
     staff = await by_id(bank, Staff)
     world = await seeded_world(bank)
     live = [way for way in await every(bank, ContactWay) if way.state is WayState.LIVE]
-    assert len(live) == 48
-    assert len(world.contact_ways) == 48
+    assert len(live) == 60
+    assert len(world.contact_ways) == 60
     for way in live:
         known = world.contact_ways[way.config_id]
         assert (known.state, known.users) == (way.key, [staff[way.staff_id].userid])

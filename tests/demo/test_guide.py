@@ -11,6 +11,7 @@ from yarl import URL
 
 from bank.settings import Settings
 from bot.app import make_app, open_parts
+from bot.demo import files
 from bot.demo.bank import SEED, load
 from bot.demo.run import demo_settings
 from tests.demo.looking import MIDNIGHT, TODAY, reading
@@ -35,12 +36,18 @@ async def page(settings: Settings) -> AsyncIterator[str]:
 
 
 async def test_the_first_sentence_counts_what_is_there(page: str) -> None:
-    counted = "3 家支行、12 位客户经理、400 位客户、10 个客户群、152 份素材"
+    counted = "3 家支行、12 位客户经理、400 位客户、10 个客户群、160 份素材"
     assert counted in page
 
 
-async def test_nine_steps_lead_to_codes_groups_and_faults(page: str) -> None:
-    assert re.findall(r"<strong>(\d)　", page) == [str(number) for number in range(1, 10)]
+async def test_it_says_how_to_send_more_than_words_by_a_title_that_is_there(page: str) -> None:
+    assert "不只发文字" in page
+    assert "赎回到账一图看懂" in {raw["title"] for raw in files.listed()}
+    assert "赎回到账一图看懂" in page
+
+
+async def test_ten_steps_lead_to_codes_groups_and_faults(page: str) -> None:
+    assert re.findall(r"<strong>(\d+)　", page) == [str(number) for number in range(1, 11)]
     links = [URL(link.replace("&amp;", "&")) for link in re.findall(r'href="([^"]+)"', page)]
     leads_to = {link.query.get("next", link.path) for link in links}
     assert {"/channels", "/sops", "/groups", "/system/repairs", "/simulator/faults"} <= leads_to

@@ -11,6 +11,7 @@ from playwright.async_api import Browser, FrameLocator, Locator, Page, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from content.models import Kind, Version
+from content.script_models import ScriptFolder, ScriptLevel, ScriptPlace
 from customers.models import CustomerGroup, GroupMember
 from outbound.models import OutboundMessage, OutboundState
 from tests.browser import DESK, a_browser
@@ -221,6 +222,73 @@ async def test_a_customer_of_seventy_gets_r3_only_after_the_notice_is_ticked(
     await expect(chat.sidebar.locator("[data-state=sent]")).to_be_visible()
     [row] = await sent_rows(town)
     assert row.special_notice
+
+
+async def a_series_of(town: Town, session: AsyncSession, *versions: Version) -> None:
+    """The RM keeps these as 组合话术, in this order."""
+    folder = ScriptFolder(
+        level=ScriptLevel.PERSONAL, staff_id=town.rm.id, name="赎回说明", series=True,
+        made_at=MONDAY,
+    )  # fmt: skip
+    session.add(folder)
+    await session.flush()
+    for position, version in enumerate(versions, 1):
+        place = {"folder_id": folder.id, "material_id": version.material_id}
+        session.add(ScriptPlace(**place, position=position))
+    await session.commit()
+
+
+async def test_a_series_of_a_script_a_picture_a_link_and_a_file_is_sent_one_after_another(
+    town: Town, office: Office, chat: Chat, session: AsyncSession
+) -> None:
+    script = await an_approved_material(session, title="先问候", kind=Kind.SCRIPT)
+    beside = [await live(office, kind) for kind in (Kind.IMAGE, Kind.LINK, Kind.FILE)]
+    await a_series_of(town, session, script, *beside)
+    await chat.opens()
+    await expect(chat.sidebar.locator(".side-name")).to_contain_text(town.customer.name)
+    await chat.sidebar.locator("#tab-scripts").click()
+    await chat.sidebar.get_by_role("button", name="赎回说明（组合） 4").click()
+    items = chat.sidebar.locator("[data-take]")
+    await expect(items).to_have_count(4)
+    await chat.picture("series")
+    await items.nth(1).get_by_role("button", name="发送").click()
+    await expect(items.nth(1)).to_have_attribute("data-state", "sent")
+    await expect(chat.phone).to_have_count(2)
+    progress = chat.sidebar.locator("[data-progress]")
+    await expect(progress).to_have_text("已发 1 / 4 条")
+    await chat.sidebar.get_by_role("button", name="依次发送").press("Enter")
+    await expect(progress).to_have_text("4 条全部发出")
+    await expect(chat.sidebar.get_by_role("button", name="依次发送")).to_be_disabled()
+    await chat.picture("series-sent")
+    # What was sent by its own button is not sent again.
+    await expect(chat.phone).to_have_count(7)
+    async with town.http.get(f"{town.platform}/control/ledger") as told:
+        seen = [line["msgtype"] for line in (await told.json())["ledger"]]
+    assert seen == ["text", "image", "text", "text", "link", "text", "file"]
+    rows = await sent_rows(town)
+    assert {row.versions[0]["version_id"] for row in rows} == {str(v.id) for v in (script, *beside)}
+    assert len(rows) == 4
+
+
+async def test_a_series_stops_at_what_was_withdrawn_and_says_so(
+    town: Town, office: Office, chat: Chat, session: AsyncSession
+) -> None:
+    poster, paper = await live(office, Kind.IMAGE), await live(office, Kind.FILE)
+    await a_series_of(town, session, poster, paper)
+    await chat.opens()
+    await expect(chat.sidebar.locator(".side-name")).to_contain_text(town.customer.name)
+    await chat.sidebar.locator("#tab-scripts").click()
+    await chat.sidebar.get_by_role("button", name="赎回说明（组合） 2").click()
+    items = chat.sidebar.locator("[data-take]")
+    await expect(items).to_have_count(2)
+    desk = await town.client(office.compliance)
+    reason = {"reason": "监管口径有变，需要重写。"}
+    assert (await desk.post(f"/content/versions/{paper.id}/withdraw", reason)).status == 303
+    await chat.sidebar.get_by_role("button", name="依次发送").click()
+    await expect(chat.sidebar.locator("[data-progress]")).to_contain_text("停在第 2 条")
+    await expect(items.nth(1).locator("[data-refused]")).to_contain_text("已下线、过期或不适合")
+    await expect(chat.phone).to_have_count(2)
+    await chat.picture("series-stopped")
 
 
 async def a_group(town: Town, session: AsyncSession) -> str:

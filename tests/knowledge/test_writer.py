@@ -275,6 +275,17 @@ async def test_an_open_sidebar_says_so_and_the_models_draft_cannot_be_sent(
     assert "合规已停用模型起草" in (await sent.json())["refused"][0]
 
 
+@pytest.mark.parametrize(
+    ("role", "there"),
+    [(Role.COMPLIANCE, True), (Role.HQ, True), (Role.AUDITOR, True), (Role.RM, False)],
+)
+async def test_the_menu_leads_there_for_who_may_look(bench: Bench, role: Role, there: bool) -> None:
+    staff = await a_staff(bench.session, role)
+    await bench.session.commit()
+    home = await (await bench.product.client(staff)).text("/")
+    assert ('class="menu-entry" href="/service/model"' in home) is there
+
+
 async def test_two_people_lift_the_stop_and_the_model_words_again(
     bench: Bench, model: Model
 ) -> None:
@@ -290,5 +301,7 @@ async def test_two_people_lift_the_stop_and_the_model_words_again(
     assert (await hq.post("/service/model/ask", because)).status == 303
     assert (await hq.post("/service/model/lift")).status == 403
     assert (await compliance.post("/service/model/lift")).status == 303
-    assert "模型可以起草" in await compliance.text("/service/model")
+    page = await compliance.text("/service/model")
+    for said in ("模型可以起草", "立即停止", "照常进行", "抽检发现编造", "复测 688 句全部通过"):
+        assert said in page
     assert (await bench.suggest()).writer == "openai:m"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bank.models import AuditEntry, Role, Staff
+from content.models import Kind
 from scheduler.models import (
     Enrolment,
     SendTask,
@@ -19,6 +20,7 @@ from scheduler.models import (
 from tests.builders import a_branch, a_staff
 from tests.conftest import Product
 from tests.scheduler.worlds import Bank
+from tests.sendables import an_office_of, live
 
 
 async def person(bank: Bank, *roles: Role, **options: Any) -> Staff:
@@ -104,9 +106,38 @@ async def test_a_step_without_day_or_time_is_named(the_bank: Bank, product: Prod
 async def test_the_phone_follows_the_form(the_bank: Bank, product: Product):
     hq = await product.client(await person(the_bank, Role.HQ))
     shown = await (await hq.post("/sops/preview", await a_form(the_bank))).text()
-    assert "〔提前 7 天 10:00〕" in shown
+    assert "提前 7 天 10:00" in shown
     assert "资金安排有疑问可以随时留言" in shown
     assert 'name="material"' in await hq.text("/sops/step")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown_as"),
+    [
+        (Kind.IMAGE, 'src="/content/files/{file}"'),
+        (Kind.FILE, "赎回说明.pdf"),
+        (Kind.LINK, "三步看懂到账时间"),
+        (Kind.MINI_PROGRAM, "查看赎回进度"),
+        (Kind.ARTICLE, "赎回图文"),
+    ],
+)
+async def test_the_phone_shows_what_goes_beside_the_words_of_a_step(
+    the_bank: Bank, product: Product, kind: Kind, shown_as: str
+):
+    async with the_bank.sessions.begin() as session:
+        version = await live(await an_office_of(session, the_bank.files), kind)
+    hq = await product.client(await person(the_bank, Role.HQ))
+    form = {
+        "name": "到期衔接", "day": "2", "at": "10:00", "late": "send",
+        "material": str(version.material_id),
+    }  # fmt: skip
+    wanted = shown_as.format(file=version.file_id)
+    following = await (await hq.post("/sops/preview", form)).text()
+    assert wanted in following
+    assert "第 2 天 10:00" in following
+    sop = await the_bank.sop(version, state=SopState.DRAFT)
+    assert wanted in await hq.text(f"/sops/{sop.id}")
+    assert wanted in await hq.text(f"/sops/{sop.id}/edit")
 
 
 async def test_a_sop_whose_material_is_not_live_does_not_start(the_bank: Bank, product: Product):
