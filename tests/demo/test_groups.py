@@ -6,9 +6,13 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.models import Role, Staff
+from bot.demo.groups import script
 from bot.demo.world import seeded_world
+from bot.groups.recognising import question_of, why_private
 from customers import group_book
 from customers.models import Customer, CustomerGroup, Follow, GroupMember
+from knowledge import gaps
+from knowledge.encoder import load_encoder
 from tests.demo.looking import MIDNIGHT, by_id, every
 
 
@@ -81,3 +85,12 @@ async def test_what_was_said_in_groups_was_heard_by_who_was_in_them(bank: AsyncS
         group = world.groups[message.chat_id]
         assert MIDNIGHT - timedelta(days=4) < message.at < MIDNIGHT
         assert {message.userid or message.external_userid, *message.audience} <= set(group.members)
+
+
+def test_one_group_asks_the_same_in_three_ways_and_something_private() -> None:
+    [talk] = script()["asked"].values()
+    asked = [question_of(told["text"]) for told in talk if told["by"] == "customer"]
+    public = [text for text in asked if not why_private(text, [])]
+    assert len(asked) - len(public) == 1
+    numbers = gaps.grouped([], load_encoder("builtin").encode(public))
+    assert sorted(Counter(numbers).values()) == [1, 1, 3]
