@@ -1,7 +1,7 @@
 """Touchpoints 触点: what a customer really saw or did, once for each source."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -97,3 +97,15 @@ async def last_contacts(
         .group_by(col(Touchpoint.customer_id))
     )
     return dict((await session.execute(query)).all())
+
+
+async def heard_since(
+    session: AsyncSession, customer_ids: Collection[UUID], since: datetime
+) -> set[UUID]:
+    """Who of these customers has heard from us since that moment."""
+    query = select(col(Touchpoint.customer_id)).where(
+        col(Touchpoint.customer_id).in_(customer_ids),
+        col(Touchpoint.kind) != TouchpointKind.CUSTOMER_WROTE,
+        col(Touchpoint.at) >= since,
+    )
+    return set((await session.execute(query)).scalars())

@@ -18,14 +18,18 @@ import content.product_change_pages
 import content.product_import_pages
 import content.product_pages
 import content.suspension_pages
+import customers.care_pages
 import customers.group_pages
 import customers.hold_pages
 import customers.holder_pages
 import customers.pages
 import desk.components
 import desk.signin
+import knowledge.candidate_pages
 import knowledge.gap_pages
 import knowledge.pages
+import knowledge.quality_pages
+import knowledge.style_pages
 import outbound.pages
 import scheduler.pages
 from bank.bells import BELLS, Bells
@@ -39,6 +43,7 @@ from bot import (
     export_pages,
     health,
     holder_export,
+    match_pages,
     material_use_pages,
     platform_pages,
     recipient_pages,
@@ -58,12 +63,16 @@ from bot.chat import (
 )
 from bot.demo import guide
 from bot.grants import SharedGrants
+from bot.groups import pages as group_question_pages
+from bot.groups import questions, talk
+from bot.groups import sidebar as group_questions
 from bot.inbound import inbox, repair, repair_pages, webhook
 from bot.inbound import pages as inbound_pages
 from bot.inbound.dispatch import DISPATCHER, Dispatcher
 from bot.inbound.inbox import INBOX, Inbox
 from bot.inbound.keys import KEYS, USED, PairsInUse, accepted_keys
 from bot.inbound.rejections import REJECTIONS, Rejections
+from bot.inbound.right_of_way import RightOfWay
 from bot.inbound.shedding import LOAD, Load, shedding, straight_in, watched
 from bot.inbound.spool import Spool
 from bot.intents import WrittenIntents
@@ -75,17 +84,20 @@ from bot.welcoming import channel_form, channel_pages, contact_ways, welcome_pag
 from bot.welcoming.way_maker import WayMaker
 from bot.welcoming.welcome import Greeter
 from content.files import FILES, FileStore, LocalFileStore
+from customers import care
 from desk.keys import NOW, SESSIONS, SETTINGS, WECOM
 from desk.render import set_up
 from desk.shell import MIDDLEWARES, errors
 from knowledge import indexing, suggestions
 from knowledge.encoder import load_encoder
 from knowledge.indexing import LIBRARY_INDEX, LibraryIndex
+from knowledge.match_shelf import STOCKROOM, Stockroom
 from knowledge.writer import WRITER, OpenAIWriter, QuotingWriter, Writer
 from outbound import alerts
 from outbound.attachments import Stock
 from outbound.facts import policy_of
 from wecom.archive import ArchiveClient
+from wecom.archive_consent import ARCHIVE_AGENT_ID
 from wecom.client import WeComClient
 from wecom.intents import Intents
 from wecom.tokens import GrantStore
@@ -98,10 +110,13 @@ HEARD = (
     indexing.BELL,
     suggestions.BELL,
     customer_chat.QUESTION_BELL,
+    talk.BELL,
+    questions.BELL,
     repair.BELL,
     contact_ways.BELL,
     service_rows.BELL,
     alerts.BELL,
+    care.BELL,
 )
 
 
@@ -121,6 +136,7 @@ class Parts:
     seal: Seal
     pairs: PairsInUse
     rejections: Rejections
+    way: RightOfWay
     now: Callable[[], datetime]
 
     @property
@@ -134,13 +150,14 @@ class Parts:
             self.writer,
             self.seal,
             self.settings,
+            self.way,
         )
 
     @property
     def greeter(self) -> Greeter:
         """The sender of welcomes, made of these parts."""
         policy = policy_of(self.settings)
-        return Greeter(self.sessions, self.wecom, self.seal, policy, self.now, self.stock)
+        return Greeter(self.sessions, self.wecom, self.seal, policy, self.now, self.stock, self.way)
 
     @property
     def stock(self) -> Stock:
@@ -215,6 +232,7 @@ async def open_parts(
             seal=seal,
             pairs=PairsInUse(),
             rejections=Rejections(),
+            way=RightOfWay(),
             now=now,
         )
 
@@ -225,11 +243,15 @@ def wecom_client(
     ledgers: Ledgers = ALONE,
     pace: Pace = OF_THE_WALL,
 ) -> WeComClient:
-    """Our app at WeCom; 微信客服 is called as the app that may do so, where that is another one."""
+    """Our app at WeCom; 微信客服 and the archive are asked with the secrets that may do so."""
     agent_id, secret = settings.wecom_agent_id, settings.wecom_secret
     client = _client_of(settings, http, agent_id, secret, ledgers, pace)
     if settings.service_agent_id not in (0, agent_id):
         client.service = _service_client(settings, http, ledgers, pace).service
+    if settings.archive_url:
+        archive = settings.archive_secret
+        as_archive = _client_of(settings, http, ARCHIVE_AGENT_ID, archive, ledgers, pace)
+        client.archive_consent = as_archive.archive_consent
     return client
 
 
@@ -281,7 +303,7 @@ def writer(settings: Settings) -> Writer:
     client = AsyncOpenAI(
         base_url=settings.llm_base_url, api_key=key, max_retries=0, http_client=http
     )
-    return OpenAIWriter(client, settings.llm_model)
+    return OpenAIWriter(client, settings.llm_model, a_day=settings.llm_wordings_a_day)
 
 
 def make_app(settings: Settings, parts: Parts) -> web.Application:
@@ -289,6 +311,7 @@ def make_app(settings: Settings, parts: Parts) -> web.Application:
     app = web.Application(middlewares=AROUND, client_max_size=LARGEST_UPLOAD)
     app[SETTINGS], app[SESSIONS], app[NOW] = settings, parts.sessions, parts.now
     app[WECOM], app[LIBRARY_INDEX], app[WRITER] = parts.wecom, parts.index, parts.writer
+    app[STOCKROOM] = Stockroom(parts.index.encoder)
     app[FILES], app[INBOX], app[BELLS] = parts.files, parts.inbox, parts.bells
     app[DISPATCHER], app[inbound_pages.SEAL] = parts.dispatcher, parts.seal
     app[KEYS], app[USED], app[LOAD] = accepted_keys(settings), parts.pairs, Load()
@@ -310,6 +333,7 @@ PAGES = (
     model_stop,
     service_pages,
     desk.signin,
+    group_questions,
     group_sidebar,
     attaching,
     sidebar_actions,
@@ -323,6 +347,7 @@ PAGES = (
     welcome_pages,
     expiring_pages,
     material_use_pages,
+    match_pages,
     recipient_pages,
     holder_export,
     export_pages,
@@ -333,17 +358,22 @@ PAGES = (
     repair_pages,
     platform_pages,
     script_pages,
+    group_question_pages,
     content.pages,
     content.suspension_pages,
     content.product_import_pages,
     content.product_change_pages,
     content.product_pages,
     customers.pages,
+    customers.care_pages,
     customers.group_pages,
     customers.hold_pages,
     customers.holder_pages,
+    knowledge.quality_pages,
+    knowledge.style_pages,
     knowledge.pages,
     knowledge.gap_pages,
+    knowledge.candidate_pages,
     outbound.pages,
     scheduler.pages,
     attribution.pages,

@@ -158,4 +158,5 @@ _ACTS: dict[CardKind, Act] = {
     CardKind.TASKS: _no_more_today,
     CardKind.CONDUCT: _look_into,
     CardKind.EXPIRY: _seen,
+    CardKind.CARE: _seen,
 }

@@ -20,7 +20,9 @@ from bot.demo import run, story
 from bot.evidence.checking import faults_of
 from bot.evidence.making import Order, make_pack
 from bot.importing import KINDS, import_file
+from bot.judging import judged
 from bot.loops import Role
+from bot.matching import match_all
 from bot.replaying import replayed
 from compliance import guard as rules
 from compliance.verdict import Role as Speaker
@@ -255,6 +257,40 @@ def replay(suggestion_id: Annotated[str, typer.Argument(help="Id of a suggestion
     if told is None:
         _fail(f"no suggestion {wanted}")
     typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
+
+
+@app.command()
+def judge(
+    limit: Annotated[int, typer.Option(help="How many accepted suggestions, newest first.")] = 500,
+    model: Annotated[bool, typer.Option("--model", help="Let the wording model word too.")] = False,
+    least: Annotated[
+        float, typer.Option(help="Fail below this share at rank 3, 0 to 1.", min=0, max=1)
+    ] = 0.0,
+) -> None:
+    """Would today's index and writer offer what RMs accepted: rank 1 and 3 by intent, as JSON.
+
+    Example: siyu judge --limit 200 --least 0.9
+    """
+    with serve.with_database(_settings()) as ready:
+        report = asyncio.run(judged(ready, utc_now(), limit, model))
+    typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
+    share = report["total"]["rank_3"]
+    raise SystemExit(1 if share is not None and share < least else 0)
+
+
+@app.command()
+def match(
+    afresh: Annotated[
+        bool, typer.Option("--all", help="Every customer again, not only those left today.")
+    ] = False,
+) -> None:
+    """Match customers and live materials: the ten best for each, with reasons; resumable.
+
+    Example: siyu match --all
+    """
+    with serve.with_database(_settings()) as ready:
+        counts = asyncio.run(match_all(ready, utc_now(), afresh=afresh))
+    typer.echo(json.dumps(counts, ensure_ascii=False))
 
 
 @app.command()

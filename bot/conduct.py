@@ -5,23 +5,20 @@ id once.
 """
 
 from datetime import datetime
+from functools import partial
 
-import structlog
 from sqlmodel import col, select
 from yarl import URL
 
 from bank.database import Sessions
 from bank.models import Role, Staff
 from bank.settings import Settings
-from bot import member_cards
+from bot import member_cards, telling
 from bot.models import CardKind
 from outbound import alerts
 from outbound.models import ConductAlert, OutboundMessage
 from wecom.cards import Button, ButtonCard, Fact, Frame, Page, Title
 from wecom.client import WeComClient
-from wecom.errors import WeComError
-
-log = structlog.get_logger("bot")
 
 SEEN = "seen"
 NOBODY = "—"
@@ -29,29 +26,16 @@ NOBODY = "—"
 
 async def tell(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> int:
     """Tell compliance of every alert nobody was told of; how many were told."""
-    told = 0
-    while True:
-        async with sessions.begin() as session:
-            alert = await alerts.claim(session, now)
-        if alert is None:
-            return told
-        try:
-            if not await _send(sessions, wecom, settings, alert, now):
-                return told  # Nobody to tell: the page shows it, and it is tried again.
-        except WeComError as error:
-            log.warning("conduct_not_told", alert=str(alert.id), error=repr(error))
-            return told
-        async with sessions.begin() as session:
-            await alerts.told(session, alert.id, now)
-        told += 1
+    send = partial(_send, sessions, wecom, settings, now)
+    return await telling.tell_each(sessions, alerts.claim, send, alerts.told, now)
 
 
 async def _send(
     sessions: Sessions,
     wecom: WeComClient,
     settings: Settings,
-    alert: ConductAlert,
     now: datetime,
+    alert: ConductAlert,
 ) -> bool:
     async with sessions() as session:
         compliance = select(Staff.userid).where(

@@ -17,7 +17,14 @@ from bot.models import InboundEvent, InboundState
 from content import queue, shelf
 from content.review import REVIEWERS
 from customers.book import visible
-from customers.models import Customer, Follow, FollowState
+from customers.models import (
+    CareAlert,
+    CareKind,
+    CareState,
+    Customer,
+    Follow,
+    FollowState,
+)
 from desk.render import count, percent, yuan
 from desk.signed import Signed
 from knowledge.models import Suggestion, SuggestionState
@@ -63,6 +70,8 @@ async def of(session: AsyncSession, who: Signed, now: datetime) -> list[Number]:
         numbers += await _reviewing(session, who, now)
     if who.may(*ACTS):
         numbers += await _waiting(session, who)
+    if who.may(Role.BRANCH_MANAGER, Role.COMPLIANCE):
+        numbers.append(await _caring(session, who))
     if who.may(Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR):
         numbers.append(await _blocked(session, who, now))
     if who.may(*OVERSEES):
@@ -99,6 +108,15 @@ async def _material(session: AsyncSession, who: Signed, now: datetime) -> list[N
         found = await shelf.shelf(session, shelf.Wanted(state=state), ALL_MATERIAL, now)
         numbers.append(Number(label, count(found.total), note, f"/content?state={state}"))
     return numbers
+
+
+async def _caring(session: AsyncSession, who: Signed) -> Number:
+    mine = col(CareAlert.customer_id).in_(select(Customer.id).where(visible(who)))
+    opened = col(CareAlert.state) == CareState.OPEN
+    every = await _count(session, CareAlert.id, mine, opened)
+    angry = col(CareAlert.kind) == CareKind.COMPLAINT
+    complaints = await _count(session, CareAlert.id, mine, opened, angry)
+    return Number("待复核关怀提醒", count(every), f"其中投诉 {count(complaints)} 件", "/care")
 
 
 async def _blocked(session: AsyncSession, who: Signed, now: datetime) -> Number:

@@ -12,14 +12,16 @@ from bank.audit_heads import open_heads
 from bank.audit_keeping import Keeper, run_asked_check
 from bank.bells import rung
 from bank.settings import Settings
-from bot import conduct, intents
+from bot import care_cards, conduct, intents
 from bot.app import Parts
 from bot.chat import customer_chat
+from bot.groups import listening, talk
 from bot.inbound import held, inbox, rejections, repair, retention
 from bot.service import chat as service_chat
 from bot.service import rows as service_rows
 from bot.service.answers import Assistant
 from bot.welcoming import contact_ways, welcome_media, welcome_rows
+from customers import care
 from knowledge import gaps, indexing
 from outbound import alerts
 from scheduler import sending
@@ -45,6 +47,7 @@ HELD_PAUSE = 20.0
 SERVICE_PAUSE = 10.0
 ACCOUNTS_PAUSE = 600.0
 CONDUCT_PATIENCE = 10.0
+CARE_PATIENCE = 10.0
 PAIRS_PAUSE = 30.0
 AUDIT_PAUSE = 1.0
 CHECK_PAUSE = 5.0
@@ -98,11 +101,13 @@ def _loops(settings: Settings, parts: Parts, role: Role) -> list[Coroutine[Any, 
         keep_repairing(parts),
         _on_bell(parts, customer_chat.QUESTION_BELL, EVENT_PATIENCE, answer),
         _every(parts, ARCHIVE_PATIENCE, pull_archive),
+        _on_bell(parts, talk.BELL, EVENT_PATIENCE, look_through_groups),
         _on_bell(parts, service_rows.BELL, EVENT_PATIENCE, answering_service(settings)),
         _every(parts, SERVICE_PAUSE, pulling_service(settings)),
         _every(parts, ACCOUNTS_PAUSE, learn_service_accounts),
         _every(parts, HELD_PAUSE, release_held),
         _on_bell(parts, alerts.BELL, CONDUCT_PATIENCE, tell_compliance),
+        _on_bell(parts, care.BELL, CARE_PATIENCE, tell_superiors),
         _every(parts, PURGE_PAUSE, forget_texts),
         _every(parts, AUDIT_PAUSE, linking_audit_book(settings, parts)),
         _every(parts, CHECK_PAUSE, checking_audit_book(settings)),
@@ -131,7 +136,8 @@ async def learn(parts: Parts) -> None:
 async def find_gaps(parts: Parts) -> None:
     """Group what nobody could answer, and see what is answered by now."""
     async with parts.sessions.begin() as session:
-        await gaps.catch_up(session, parts.index, parts.now())
+        level = parts.settings.group_product_level
+        await gaps.catch_up(session, parts.index, parts.now(), level)
 
 
 async def handle_events(parts: Parts) -> None:
@@ -213,6 +219,15 @@ async def answer(parts: Parts) -> None:
     await parts.dispatcher.answer_new(parts.now())
 
 
+async def look_through_groups(parts: Parts) -> None:
+    """Find what was asked and answered in customer groups."""
+    # A draft is made once: the index first learns what it took in, or it would guess.
+    if parts.index.has_more_to_learn or parts.index.is_learning:
+        return
+    level = parts.settings.group_product_level
+    await listening.catch_up(parts.sessions, parts.index, level, parts.now())
+
+
 def answering_service(settings: Settings) -> Work:
     """Decide about what customers wrote to 微信客服, and say what was decided."""
 
@@ -234,6 +249,11 @@ def pulling_service(settings: Settings) -> Work:
 async def tell_compliance(parts: Parts) -> None:
     """Tell compliance of attempts that were refused for what they were."""
     await conduct.tell(parts.sessions, parts.wecom, parts.settings, parts.now())
+
+
+async def tell_superiors(parts: Parts) -> None:
+    """Tell branch managers of complaints and of customers who need care."""
+    await care_cards.tell(parts.sessions, parts.wecom, parts.settings, parts.now())
 
 
 async def learn_service_accounts(parts: Parts) -> None:

@@ -355,6 +355,7 @@ class CardKind(enum.StrEnum):
     TASKS = "tasks"
     CONDUCT = "conduct"
     EXPIRY = "expiry"
+    CARE = "care"
 
 
 class MemberCard(SQLModel, table=True):

@@ -1,7 +1,7 @@
 """What waits for each role on the workbench: small tables, each with the way to the whole list."""
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from urllib.parse import urlencode
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,7 +11,9 @@ from sqlmodel.sql.expression import Select
 from bank import certificates
 from bank.calendar import local_day
 from bank.models import AuditEntry, Role, Staff
-from bot import system
+from bank.settings import Settings
+from bot import contact_today, system
+from bot.groups import rows as group_rows
 from bot.inbound.words import result_label
 from bot.models import InboundEvent, InboundState
 from content import product_history, queue, shelf
@@ -26,6 +28,7 @@ from knowledge.models import ContentGap, GapState, Suggestion, SuggestionState
 from scheduler import records
 
 SHOWN = 8
+WAITING_DAYS = 7
 ALL_MATERIAL = shelf.Reader(only_live=False, branch_id=None)
 
 
@@ -51,11 +54,15 @@ class Panel:
     empty: tuple[str, str] = field(default=("", ""))
 
 
-async def of(session: AsyncSession, who: Signed, now: datetime) -> list[Panel]:
+async def of(session: AsyncSession, who: Signed, settings: Settings, now: datetime) -> list[Panel]:
     """The panels of these roles, what is most urgent first."""
     panels: list[Panel] = []
     if who.may(Role.RM, Role.BRANCH_MANAGER):
-        panels += [await _questions(session, who), await _tasks(session, who)]
+        panels += [await _questions(session, who), await _in_groups(session, who, now)]
+    if who.may(Role.RM):
+        panels.append(await _contacts(session, who, settings, now))
+    if who.may(Role.RM, Role.BRANCH_MANAGER):
+        panels.append(await _tasks(session, who))
     if who.may(*REVIEWERS):
         panels.append(await _reviews(session, who, now))
     if who.may(*CONFIRMERS):
@@ -108,6 +115,54 @@ async def _questions(session: AsyncSession, who: Signed) -> Panel:
         [(heading, "") for heading in headings],
         rows,
         ("没有等待回复的客户", "客户来信后会出现在这里和企业微信的侧边栏里。"),
+    )
+
+
+async def _in_groups(session: AsyncSession, who: Signed, now: datetime) -> Panel:
+    first = local_day(now) - timedelta(days=WAITING_DAYS - 1)
+    rows = [
+        [
+            Cell(line.question.question, _digest(line), style="clip"),
+            Cell(line.group.name, style="clip"),
+            Cell(count(line.times), style="num"),
+            Cell(line.question.advice.label, style="nowrap"),
+            Cell(when(line.last_at, "%m-%d %H:%M"), style="nowrap"),
+        ]
+        for line in (await group_rows.waiting(session, who, first))[:SHOWN]
+    ]
+    return Panel(
+        "群里在等回答",
+        "在企业微信里打开这个群，从侧边栏发送",
+        "/groups/questions?show=waiting",
+        [("问题", ""), ("客户群", ""), ("提问次数", "num"), ("建议", ""), ("最近一次", "")],
+        rows,
+        ("群里没有待回答的问题", "相同意思的提问会合成一条列在这里。"),
+    )
+
+
+def _digest(line: group_rows.Line) -> str:
+    return f"/groups/{line.group.id}/questions?day={line.question.day}"
+
+
+async def _contacts(session: AsyncSession, who: Signed, settings: Settings, now: datetime) -> Panel:
+    found = await contact_today.of_rm(session, who, settings, now, SHOWN)
+    rows = [
+        [
+            Cell(customer.name, f"/customers/{customer.id}#matches", style="nowrap"),
+            Cell("；".join(told.text for told in match.now), style="clip"),
+            Cell(match.him[0].text if match.him else "—", style="clip"),
+            Cell(match.piece.title, f"/content/{match.piece.material_id}", style="clip"),
+        ]
+        for customer, match in found
+    ]
+    headings = ["客户", "为什么是今天", "为什么是他", "建议内容"]
+    return Panel(
+        "今日适合联系",
+        "今天联系过和本月营销次数已满的不在此列",
+        "/customers",
+        [(heading, "") for heading in headings],
+        rows,
+        ("今天没有特别需要联系的客户", "客户近期提问、产品临近到期或久未联系时会出现在这里。"),
     )
 
 

@@ -28,9 +28,9 @@ from bot.models import RobotAnswer
 from desk.keys import NOW
 from desk.permissions import public, streaming
 from knowledge import answers
+from knowledge.finding import masked_question
 from knowledge.hybrid import Audience
 from knowledge.indexing import LibraryIndex
-from knowledge.suggestions import masked_question
 from knowledge.writer import QuotingWriter, Writer
 from wecom.aibot import (
     STREAM_BYTES,

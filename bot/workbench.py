@@ -52,7 +52,7 @@ async def _workbench(request: web.Request) -> web.Response:
     context = Workbench(
         greeting=f"{who.name}，{_part_of_day(now)}好",
         numbers=await figures.of(session, who, now),
-        panels=await panels.of(session, who, now),
+        panels=await panels.of(session, who, request.app[SETTINGS], now),
         trend=await _trend(session, who, now),
     )
     return page(request, "bot/workbench.html", context)

@@ -121,6 +121,10 @@ class Use(enum.StrEnum):
         }[self]
 
 
+# What an RM who sends it unasked is advertising with: it arouses a need, or sells.
+PROMOTING = (Use.AROUSE, Use.CONVERT)
+
+
 class State(enum.StrEnum):
     """Where a version stands; only `content/review.py` writes it."""
 

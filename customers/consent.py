@@ -1,6 +1,8 @@
 """A customer takes a consent 授权 back: it counts from that moment, for every channel."""
 
+from collections.abc import Collection
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -16,8 +18,8 @@ async def withdraw(
     by: str,
     now: datetime,
     purpose: Purpose = Purpose.MARKETING,
-) -> int:
-    """End every consent in force for that purpose; how many there were, none being fine."""
+) -> list[UUID]:
+    """End every consent in force for that purpose; which there were, none being fine."""
     query = (
         select(Consent)
         .where(
@@ -39,4 +41,22 @@ async def withdraw(
             customer=str(customer.id),
             purpose=purpose.value,
         )
-    return len(in_force)
+    return [consent.id for consent in in_force]
+
+
+async def restore(
+    session: AsyncSession, consents: Collection[UUID], *, by: str, now: datetime, because: str
+) -> None:
+    """Take back an ending that the customer never asked for; the book keeps both."""
+    query = select(Consent).where(col(Consent.id).in_(consents)).with_for_update()
+    for consent in (await session.execute(query)).scalars():
+        consent.withdrawn_at = None
+        audit.record(
+            session,
+            "customers:consent:restore",
+            consent.id,
+            by=by,
+            now=now,
+            customer=str(consent.customer_id),
+            reason=because,
+        )

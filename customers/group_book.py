@@ -1,5 +1,6 @@
 """Which customer groups a member of staff may see, and what a page tells of them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -151,6 +152,15 @@ async def line_of(session: AsyncSession, group: CustomerGroup, now: datetime) ->
     owner = (await session.execute(select(col(Staff.name)).where(same))).scalar_one_or_none()
     figures = await _figures(session, [group.id], now)
     return Line(group, owner or group.owner_userid, *figures.get(group.id, (0, 0, 0, 0)))
+
+
+async def owners(session: AsyncSession, groups: Collection[CustomerGroup]) -> dict[UUID, str]:
+    """Who owns each of these: a name, or the userid of somebody not on our list."""
+    same = func.lower(col(Staff.userid))
+    userids = {group.owner_userid.lower() for group in groups}
+    names = await session.execute(select(same, col(Staff.name)).where(same.in_(userids)))
+    known: dict[str, str] = dict(names.all())
+    return {one.id: known.get(one.owner_userid.lower(), one.owner_userid) for one in groups}
 
 
 def growth(members: list[GroupMember], now: datetime) -> list[tuple[date, int]]:

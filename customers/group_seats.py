@@ -8,7 +8,16 @@ from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from customers.models import Consent, Customer, CustomerGroup, GroupMember, Purpose
+from customers.models import (
+    CareAlert,
+    CareKind,
+    CareState,
+    Consent,
+    Customer,
+    CustomerGroup,
+    GroupMember,
+    Purpose,
+)
 from desk.signed import Signed
 
 
@@ -47,9 +56,15 @@ async def present(session: AsyncSession, group_id: UUID, now: datetime) -> list[
         col(Consent.granted_at) <= now,
         or_(col(Consent.withdrawn_at).is_(None), col(Consent.withdrawn_at) > now),
     )
+    complaining = select(col(CareAlert.id)).where(
+        col(CareAlert.customer_id) == col(Customer.id),
+        col(CareAlert.kind) == CareKind.COMPLAINT,
+        col(CareAlert.state) == CareState.OPEN,
+    )
+    agrees = and_(col(Customer.id).is_not(None), consenting.exists(), ~complaining.exists())
     query = (
         select(GroupMember, col(Customer.id), func.coalesce(col(Customer.name), ""))
-        .add_columns(and_(col(Customer.id).is_not(None), consenting.exists()))
+        .add_columns(agrees)
         .outerjoin(
             Customer,
             or_(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -118,6 +118,27 @@ async def dismiss(session: AsyncSession, chat_id: str, at: datetime, now: dateti
         member.left_at = member.left_at or at
     audit.record(session, "customers:group:dismiss", group.id, by=audit.SYSTEM, now=now)
     return True
+
+
+async def note_consent(
+    session: AsyncSession, group: CustomerGroup, refusing: Collection[str], now: datetime
+) -> None:
+    """Keep who does not agree to the archiving of this group, as WeCom says now."""
+    group.consent_asked_at = now
+    for member in await members_of(session, group.id):
+        member.archive_refused = member.member_id in refusing
+
+
+async def member(session: AsyncSession, group_id: UUID, member_id: str) -> GroupMember | None:
+    """Somebody who is or was in the group; WeCom may write a colleague's id in lower case."""
+    colleague = col(GroupMember.is_staff) & (
+        func.lower(col(GroupMember.member_id)) == member_id.lower()
+    )
+    query = select(GroupMember).where(
+        col(GroupMember.group_id) == group_id,
+        (col(GroupMember.member_id) == member_id) | colleague,
+    )
+    return (await session.execute(query)).scalars().first()
 
 
 async def members_of(session: AsyncSession, group_id: UUID) -> list[GroupMember]:

@@ -4,10 +4,10 @@ import enum
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from bank.database import instant, key, word
+from bank.database import document, instant, key, word
 
 
 class Stage(enum.StrEnum):
@@ -147,6 +147,71 @@ class LegalHold(SQLModel, table=True):
     release_reason: str = ""
 
 
+class CareKind(enum.StrEnum):
+    """What a customer's words ask of a person."""
+
+    COMPLAINT = "complaint"
+    REFUSAL = "refusal"
+    VULNERABLE = "vulnerable"
+
+    @property
+    def label(self) -> str:
+        return {
+            "complaint": "投诉",
+            "refusal": "拒绝营销",
+            "vulnerable": "需要特别照顾",
+        }[self]
+
+
+class CareState(enum.StrEnum):
+    """Where a care alert stands; only `care.py` writes it."""
+
+    OPEN = "open"
+    CONFIRMED = "confirmed"
+    UNDONE = "undone"
+
+    @property
+    def label(self) -> str:
+        return {"open": "待复核", "confirmed": "已确认", "undone": "已撤销"}[self]
+
+
+class CareAlert(SQLModel, table=True):
+    """What a customer wrote that a person must look at 关怀提醒, once for the same message."""
+
+    __tablename__ = "care_alert"
+    __table_args__ = (
+        UniqueConstraint("kind", "source"),
+        CheckConstraint(
+            "(state = 'open') = (decided_at IS NULL) AND (state = 'open') = (decided_by = '')",
+            name="decided_by_somebody",
+        ),
+        CheckConstraint("state = 'open' OR reason <> ''", name="decided_with_reason"),
+        # Asked before every marketing message: has this customer a complaint nobody dealt with?
+        Index(
+            "ix_care_alert_open_complaint",
+            "customer_id",
+            postgresql_where="kind = 'complaint' AND state = 'open'",
+        ),
+        Index("ix_care_alert_state", "state", "raised_at"),
+    )
+
+    id: UUID = key()
+    kind: CareKind = word(CareKind)
+    customer_id: UUID = Field(foreign_key="customer.id", index=True)
+    staff_id: UUID = Field(foreign_key="staff.id", description="the RM it was written to")
+    source: str = Field(description="`message:<id>` or `typed:<uuid>`: where the words stand")
+    sentence: str = Field(description="the customer's words, personal data masked")
+    because: list[str] = document(default_factory=list)  # how it was recognised, in words
+    consents: list[str] = document(default_factory=list)  # that were ended because of it
+    raised_at: datetime = instant()
+    state: CareState = word(CareState, default=CareState.OPEN)
+    decided_by: str = Field(default="", description="userid of whoever looked at it")
+    decided_at: datetime | None = instant(default=None)
+    reason: str = ""
+    lease_until: datetime | None = instant(default=None)
+    told_at: datetime | None = instant(default=None)
+
+
 class Holding(SQLModel, table=True):
     """What a customer holds of a product."""
 
@@ -184,6 +249,9 @@ class CustomerGroup(SQLModel, table=True):
     dismissed_at: datetime | None = instant(default=None)
     member_version: str = ""
     checked_at: datetime | None = instant(default=None)
+    consent_asked_at: datetime | None = instant(
+        default=None, description="when WeCom was last asked who agrees to archiving"
+    )
 
 
 class GroupMember(SQLModel, table=True):
@@ -204,3 +272,4 @@ class GroupMember(SQLModel, table=True):
     quit_scene: int | None = None
     channel_key: str = Field(default="", description="`state` of the join way it came by")
     invited_by: str = ""
+    archive_refused: bool = Field(default=False, description="does not agree to archiving")

@@ -80,7 +80,9 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             _entry("客户列表", "/customers", "people", *SEES_CUSTOMERS),
             _entry("客户群", "/groups", "grid", *SEES_CUSTOMERS),
+            _entry("群问答", "/groups/questions", "chat", *SEES_CUSTOMERS),
             _entry("推荐回复", "/suggestions", "chat", *SEES_CUSTOMERS),
+            _entry("关怀提醒", "/care", "warning", *SEES_CUSTOMERS),
             _entry("渠道活码", "/channels", "link", *GAINS_CUSTOMERS),
             _entry("欢迎语", "/welcomes", "star", *GAINS_CUSTOMERS),
             _entry("客服会话", "/service", "phone", *SEES_CUSTOMERS),
@@ -95,6 +97,7 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             _entry("审批", "/review", "check", *WORKS_ON_CONTENT),
             _entry("产品库", "/products", "box", *SEES_CONTENT),
             _entry("内容缺口", "/gaps", "inbox", *SEES_GAPS),
+            _entry("候选问法", "/candidates", "plus", *SEES_GAPS),
             _entry("索引与匹配", "/knowledge", "search", *WORKS_ON_CONTENT, Role.HQ),
         ),
     ),
@@ -105,7 +108,13 @@ MENU: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             _entry("触达记录", "/touches", "send", *SEES_CUSTOMERS),
         ),
     ),
-    ("看板", (_entry("归因", "/attribution", "chart", *SEES_CUSTOMERS, Role.EDITOR),)),
+    (
+        "看板",
+        (
+            _entry("推荐质量", "/suggestions/quality", "check", *SEES_CUSTOMERS),
+            _entry("归因", "/attribution", "chart", *SEES_CUSTOMERS, Role.EDITOR),
+        ),
+    ),
     (
         "系统",
         (

@@ -12,17 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from compliance.verdict import Level, Verdict
 from compliance.verdict import Role as Speaker
 from content import library
+from knowledge.finding import candidates_of, masked_question, source_of, still_live
 from knowledge.hybrid import Audience
 from knowledge.indexing import LibraryIndex
-from knowledge.suggestions import (
-    candidates_of,
-    judge,
-    masked_question,
-    source_of,
-    still_live,
-    with_reminder,
-    worded,
-)
+from knowledge.wording import judge, with_reminder, worded
 from knowledge.writer import Draft, Source, Writer, quote
 
 CANDIDATES = 8
@@ -109,6 +102,19 @@ async def for_colleague(
     if reasons:
         return Unanswered(reasons, found.confidence)
     return Answered(draft, draft.text, found.confidence)
+
+
+async def for_group(session: AsyncSession, found: Found) -> Answered | Unanswered:
+    """The best passage for everybody in a customer group: quoted; a person reads and sends it."""
+    if found.tier == "none" or not found.sources:
+        return Unanswered(("没有适用于客户群的已审核资料",), found.confidence)
+    draft = quote(found.sources)
+    _, reasons = judge(draft)
+    if reasons:
+        return Unanswered(reasons, found.confidence)
+    cited = {sentence.source.material_id for sentence in draft.sentences}
+    text = await with_reminder(session, draft.text, cited)
+    return Answered(draft, text, found.confidence)
 
 
 def _findings(verdict: Verdict) -> Sequence[str]:

@@ -2,6 +2,8 @@
 
 Pairs of wordings of one meaning are drawn, at most one pair of a meaning in a batch; each wording
 has to find its partner among all partners of the batch (symmetric softmax over scaled cosines).
+A share of the grams is left out of each wording, so that no single one is relied upon, and the
+rate falls in a straight line to a fiftieth.
 """
 
 from collections.abc import Sequence
@@ -14,16 +16,18 @@ from knowledge.encoder import StaticEncoder, Vectors, buckets, unit
 from knowledge.grams import grams
 
 DECAY, DECAY_SQUARES, TINY = 0.9, 0.999, 1e-8
+SLOWEST = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """How long and how hard to train; the defaults are those measured best."""
 
-    steps: int = 200
+    steps: int = 250
     batch: int = 256
-    scale: float = 20.0
+    scale: float = 10.0
     rate: float = 0.005
+    dropped: float = 0.25
     seed: int = 20
 
 
@@ -68,14 +72,22 @@ def _train(table: Vectors, texts: _Wordings, schedule: Schedule) -> Vectors:
     mean, squares = np.zeros_like(table), np.zeros_like(table)
     for step in range(1, schedule.steps + 1):
         pairs = _draw(texts.meanings, schedule.batch, dice)
-        slope = _slope(table, [texts.positions[number] for number in pairs], schedule.scale)
-        mean *= DECAY
-        mean += (1 - DECAY) * slope
-        squares *= DECAY_SQUARES
-        squares += (1 - DECAY_SQUARES) * slope**2
-        rate = schedule.rate * np.sqrt(1 - DECAY_SQUARES**step) / (1 - DECAY**step)
-        table -= np.float32(rate) * mean / (np.sqrt(squares) + np.float32(TINY))
+        drawn = [_thinned(texts.positions[n], schedule.dropped, dice) for n in pairs]
+        rows, slope = _slope(table, drawn, schedule.scale)
+        mean[rows] = DECAY * mean[rows] + (1 - DECAY) * slope
+        squares[rows] = DECAY_SQUARES * squares[rows] + (1 - DECAY_SQUARES) * slope**2
+        rate = schedule.rate * max(SLOWEST, 1 - step / schedule.steps)
+        rate *= float(np.sqrt(1 - DECAY_SQUARES**step) / (1 - DECAY**step))
+        table[rows] -= np.float32(rate) * mean[rows] / (np.sqrt(squares[rows]) + np.float32(TINY))
     return table
+
+
+def _thinned(
+    text: NDArray[np.int64], dropped: float, dice: np.random.Generator
+) -> NDArray[np.int64]:
+    """The text without a share of its grams; never without all of them."""
+    kept = text[dice.random(len(text)) >= dropped]
+    return kept if len(kept) else text
 
 
 def _draw(
@@ -87,8 +99,10 @@ def _draw(
     return np.array(pairs).T.ravel()
 
 
-def _slope(table: Vectors, texts: list[NDArray[np.int64]], scale: float) -> Vectors:
-    """The gradient of the loss at each table row."""
+def _slope(
+    table: Vectors, texts: list[NDArray[np.int64]], scale: float
+) -> tuple[NDArray[np.int64], Vectors]:
+    """The table rows that the texts use, and the gradient of the loss at each."""
     lengths = np.array([len(text) for text in texts])
     flat = np.concatenate(texts)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
@@ -100,7 +114,7 @@ def _slope(table: Vectors, texts: list[NDArray[np.int64]], scale: float) -> Vect
     pulls = np.concatenate([errors @ right, errors.T @ left])
     pulls -= np.sum(pulls * units, axis=1, keepdims=True) * units
     pulls /= np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), TINY)
-    return _spread(pulls, flat, np.repeat(np.arange(len(texts)), lengths), len(table))
+    return _spread(pulls, flat, np.repeat(np.arange(len(texts)), lengths))
 
 
 def _errors(logits: Vectors) -> Vectors:
@@ -114,11 +128,9 @@ def _errors(logits: Vectors) -> Vectors:
 
 
 def _spread(
-    pulls: Vectors, flat: NDArray[np.int64], owners: NDArray[np.int64], size: int
-) -> Vectors:
-    """Each text's pull added to every row that it uses."""
+    pulls: Vectors, flat: NDArray[np.int64], owners: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], Vectors]:
+    """Each row that a text uses, with the pulls of all texts that use it added up."""
     order = np.argsort(flat, kind="stable")
     touched, starts = np.unique(flat[order], return_index=True)
-    slope = np.zeros((size, pulls.shape[1]), dtype=np.float32)
-    slope[touched] = np.add.reduceat(pulls[owners[order]], starts, axis=0)
-    return slope
+    return touched, np.add.reduceat(pulls[owners[order]], starts, axis=0)

@@ -131,16 +131,15 @@ class SentenceTransformersEncoder:
         return unit(vectors)
 
 
-def load_encoder(spec: str) -> Encoder:
-    """The encoder named in the settings: `builtin`, or the folder or name of a sentence model."""
-    if spec == BUILTIN:
-        return _builtin()
-    return SentenceTransformersEncoder(spec)
-
-
 @cache
-def _builtin() -> StaticEncoder:
-    return StaticEncoder.builtin()
+def load_encoder(spec: str) -> Encoder:
+    """The encoder named in the settings: `builtin`, or the folder or name of a sentence model.
+
+    A process loads each once; whoever asks again gets the same.
+    """
+    if spec == BUILTIN:
+        return StaticEncoder.builtin()
+    return SentenceTransformersEncoder(spec)
 
 
 def pack(levels: NDArray[np.int8]) -> NDArray[np.uint8]:

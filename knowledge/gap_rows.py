@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, Subquery, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from content.models import Material
-from knowledge.models import ContentGap, GapQuestion, GapState, Suggestion
+from knowledge.gap_askings import askings
+from knowledge.models import ContentGap, GapState
+from wecom.channels import Channel
 
 PAGE = 20
 EXAMPLES = 5
@@ -23,6 +25,7 @@ class GapRow:
     gap: ContentGap
     times: int
     customers: int
+    in_groups: int  # how many of the times it was asked in a customer group
     newest: datetime
     examples: list[str]  # different wordings, newest first, masked
     material: str  # title of what is being written or answers; empty without
@@ -48,21 +51,22 @@ async def gaps(
     size: int = PAGE,
 ) -> Gaps:
     """The gaps in this state, those asked most often first."""
-    query = _counted().where(col(ContentGap.state) == state)
+    asking = askings()
+    query = _counted(asking).where(col(ContentGap.state) == state)
     if text:
         query = query.where(col(ContentGap.id).in_(_asked_like(text)))
     total = (await session.execute(select(func.count()).select_from(query.subquery()))).scalar_one()
     pages = max(1, -(-total // size))
     number = min(max(1, number), pages)
-    times, last = func.count(), func.max(col(Suggestion.created_at))
+    times, last = func.count(), func.max(asking.c.at)
     order = (last, times) if newest_first else (times, last)
     rows = query.order_by(*(each.desc() for each in order), col(ContentGap.id))
     found = (await session.execute(rows.offset((number - 1) * size).limit(size))).all()
     wordings = await _wordings(session, [gap.id for gap, *_ in found])
     return Gaps(
         [
-            GapRow(gap, n, c, at, wordings.get(gap.id, []), title or "")
-            for gap, n, c, at, title in found
+            GapRow(gap, n, c, g, at, wordings.get(gap.id, []), title or "")
+            for gap, n, c, g, at, title in found
         ],
         total,
         pages,
@@ -70,45 +74,37 @@ async def gaps(
     )
 
 
-def _counted() -> Select[ContentGap, int, int, datetime, str]:
+def _counted(asking: Subquery) -> Select[ContentGap, int, int, int, datetime, str]:
     return (
         select(
             ContentGap,
             func.count(),
-            func.count(func.distinct(col(Suggestion.customer_id))),
-            func.max(col(Suggestion.created_at)),
+            func.count(func.distinct(asking.c.who)),
+            func.count().filter(asking.c.channel == Channel.GROUP.value),
+            func.max(asking.c.at),
             col(Material.title),
         )
-        .join(GapQuestion, col(GapQuestion.gap_id) == ContentGap.id)
-        .join(Suggestion, col(Suggestion.id) == GapQuestion.suggestion_id)
+        .join(asking, asking.c.gap_id == ContentGap.id)
         .outerjoin(Material, col(Material.id) == ContentGap.material_id)
         .group_by(col(ContentGap.id), col(Material.title))
     )
 
 
 def _asked_like(text: str) -> Select[Any]:
-    return (
-        select(col(GapQuestion.gap_id))
-        .join(Suggestion, col(Suggestion.id) == GapQuestion.suggestion_id)
-        .where(col(Suggestion.question).icontains(text, autoescape=True))
-    )
+    asking = askings().c
+    return select(asking.gap_id).where(asking.question.icontains(text, autoescape=True))
 
 
 async def _wordings(session: AsyncSession, ids: list[UUID]) -> dict[UUID, list[str]]:
     """A few different wordings of each gap, the newest first."""
-    last = func.max(col(Suggestion.created_at))
+    asking = askings().c
     place = func.row_number().over(
-        partition_by=col(GapQuestion.gap_id), order_by=(last.desc(), col(Suggestion.question))
+        partition_by=asking.gap_id, order_by=(func.max(asking.at).desc(), asking.question)
     )
     ranked = (
-        select(
-            col(GapQuestion.gap_id).label("gap_id"),
-            col(Suggestion.question).label("question"),
-            place.label("place"),
-        )
-        .join(Suggestion, col(Suggestion.id) == GapQuestion.suggestion_id)
-        .where(col(GapQuestion.gap_id).in_(ids))
-        .group_by(col(GapQuestion.gap_id), col(Suggestion.question))
+        select(asking.gap_id, asking.question, place.label("place"))
+        .where(asking.gap_id.in_(ids))
+        .group_by(asking.gap_id, asking.question)
         .subquery()
     )
     rows = select(ranked.c.gap_id, ranked.c.question).where(ranked.c.place <= EXAMPLES)

@@ -3,9 +3,10 @@
 open → writing (a material names the gap) → answered (a search finds live material that answers);
 from any of them back as the library changes; dismissed by a person with a reason, and reopened.
 
-Questions are grouped by meaning in the order they were asked: each joins the gap with the nearest
-wording if that is `ALIKE` or nearer, else it opens a gap of its own. The same questions in the same
-order give the same gaps, whichever process groups them.
+Questions come from chats and from customer groups, and are grouped by meaning in the order they
+were asked: each joins the gap with the nearest wording if that is `ALIKE` or nearer, else it opens
+a gap of its own. The same questions in the same order give the same gaps, whichever process groups
+them. What was asked in chats and in groups is answered once both have material for it.
 """
 
 import asyncio
@@ -25,10 +26,18 @@ from bank import audit
 from content.models import Material, State, Version
 from content.people import Person
 from knowledge.encoder import Encoder, Vectors
+from knowledge.finding import still_live
+from knowledge.gap_askings import askings
 from knowledge.hybrid import Audience
 from knowledge.indexing import LibraryIndex
-from knowledge.models import ContentGap, GapQuestion, GapState, Suggestion, SuggestionState
-from knowledge.suggestions import still_live
+from knowledge.models import (
+    ContentGap,
+    GapQuestion,
+    GapState,
+    HeardQuestion,
+    Suggestion,
+    SuggestionState,
+)
 from wecom.channels import Channel
 
 log = structlog.get_logger("knowledge")
@@ -49,8 +58,13 @@ class Refused:
     reason: str
 
 
-async def catch_up(session: AsyncSession, index: LibraryIndex, now: datetime) -> int:
-    """Group what was asked since last time and see what is answered by now; how many were new."""
+async def catch_up(
+    session: AsyncSession, index: LibraryIndex, now: datetime, group_level: int = 0
+) -> int:
+    """Group what was asked since last time and see what is answered by now; how many were new.
+
+    `group_level` is the highest product level that may be spoken of in a customer group.
+    """
     # One process at a time: two would open two gaps for one question.
     free = select(func.pg_try_advisory_xact_lock(func.hashtext("content_gap")))
     if not (await session.execute(free)).scalar_one():
@@ -60,14 +74,28 @@ async def catch_up(session: AsyncSession, index: LibraryIndex, now: datetime) ->
         await _group(session, asked, index.encoder)
         grouped += len(asked)
     if index.caught_up:
-        await _settle(session, index, now)
+        await _settle(session, index, now, group_level)
     if grouped:
         log.info("gaps_grouped", questions=grouped)
     return grouped
 
 
-async def _ungrouped(session: AsyncSession) -> Sequence[Suggestion]:
+Asked = Suggestion | HeardQuestion
+
+
+async def _ungrouped(session: AsyncSession) -> list[Asked]:
     """Questions without an answer that belong to no gap yet, oldest first."""
+    heard = (
+        select(HeardQuestion)
+        .where(col(HeardQuestion.gap_id).is_(None))
+        .order_by(col(HeardQuestion.created_at), col(HeardQuestion.id))
+        .limit(AT_ONCE)
+    )
+    found: list[Asked] = [*await _in_chats(session), *(await session.execute(heard)).scalars()]
+    return sorted(found, key=lambda asked: (asked.created_at, asked.id))
+
+
+async def _in_chats(session: AsyncSession) -> Sequence[Suggestion]:
     known = select(col(GapQuestion.suggestion_id)).where(
         col(GapQuestion.suggestion_id) == Suggestion.id
     )
@@ -86,7 +114,7 @@ async def _ungrouped(session: AsyncSession) -> Sequence[Suggestion]:
     return (await session.execute(rows)).scalars().all()
 
 
-async def _group(session: AsyncSession, asked: Sequence[Suggestion], encoder: Encoder) -> None:
+async def _group(session: AsyncSession, asked: Sequence[Asked], encoder: Encoder) -> None:
     """Give every question its gap, opening those that are missing."""
     wordings = await _wordings(session)
     texts = [text for _, text in wordings] + [each.question for each in asked]
@@ -99,8 +127,17 @@ async def _group(session: AsyncSession, asked: Sequence[Suggestion], encoder: En
             session.add(opened)
             await session.flush()
             ids.append(opened.id)
-        session.add(GapQuestion(suggestion_id=question.id, gap_id=ids[number]))
+        await _join(session, question, ids[number])
     await session.flush()
+
+
+async def _join(session: AsyncSession, question: Asked, gap_id: UUID) -> None:
+    if isinstance(question, Suggestion):
+        session.add(GapQuestion(suggestion_id=question.id, gap_id=gap_id))
+        return
+    question.gap_id = gap_id
+    # What answers a chat need not be approved for groups: the search is asked again.
+    (await session.get_one(ContentGap, gap_id)).checked_in = ""
 
 
 def grouped(known: Sequence[int], vectors: Vectors) -> list[int]:
@@ -119,25 +156,27 @@ def grouped(known: Sequence[int], vectors: Vectors) -> list[int]:
 
 async def _wordings(session: AsyncSession) -> list[tuple[UUID, str]]:
     """What was asked so far, each wording of each gap once, oldest first."""
-    first = func.min(col(Suggestion.created_at))
+    asking = askings().c
     rows = (
-        select(col(GapQuestion.gap_id), col(Suggestion.question))
-        .join(Suggestion, col(Suggestion.id) == GapQuestion.suggestion_id)
-        .group_by(col(GapQuestion.gap_id), col(Suggestion.question))
-        .order_by(first, col(Suggestion.question))
+        select(asking.gap_id, asking.question)
+        .group_by(asking.gap_id, asking.question)
+        .order_by(func.min(asking.at), asking.question)
         .limit(MOST_WORDINGS)
     )
     return [(gap_id, text) for gap_id, text in await session.execute(rows)]
 
 
-async def _settle(session: AsyncSession, index: LibraryIndex, now: datetime) -> None:
+async def _settle(
+    session: AsyncSession, index: LibraryIndex, now: datetime, group_level: int
+) -> None:
     """See which gaps are written for, and ask the search again where the library has changed."""
     written = await _written_for(session)
     generation = index.hybrid.generation
     rows = select(ContentGap).where(col(ContentGap.state) != GapState.DISMISSED)
     for gap in (await session.execute(rows.order_by(col(ContentGap.opened_at)))).scalars().all():
         if gap.checked_in != generation:
-            answer = await _answer(session, gap.question, index, now)
+            audiences = await _audiences(session, gap.id, now, group_level)
+            answer = await _answer(session, gap.question, index, audiences)
             _note(gap, GapState.ANSWERED if answer else GapState.OPEN, answer)
             gap.checked_in = generation
         if gap.state is not GapState.ANSWERED:
@@ -171,11 +210,29 @@ async def _written_for(session: AsyncSession) -> dict[UUID, UUID]:
     return {gap_id: material_id for gap_id, material_id in await session.execute(rows) if gap_id}
 
 
+async def _audiences(
+    session: AsyncSession, gap_id: UUID, now: datetime, group_level: int
+) -> list[Audience]:
+    """Before whom it was asked: one customer, everybody in a group, or both."""
+    asking, group = askings().c, Channel.GROUP.value
+    rows = select(asking.channel == group).where(asking.gap_id == gap_id).distinct()
+    found = sorted((await session.execute(rows)).scalars())
+    chat = Audience(now, Channel.SINGLE_CHAT.value, None, ANY_RISK)
+    return [Audience(now, group, None, group_level) if heard else chat for heard in found]
+
+
 async def _answer(
-    session: AsyncSession, question: str, index: LibraryIndex, now: datetime
+    session: AsyncSession, question: str, index: LibraryIndex, audiences: Sequence[Audience]
 ) -> UUID | None:
-    """The live material that the search itself would answer this question with."""
-    audience = Audience(now, Channel.SINGLE_CHAT.value, None, ANY_RISK)
+    """The live material that answers this question; None while somebody who asked gets none."""
+    answers = [await _material(session, question, index, audience) for audience in audiences]
+    return answers[0] if answers and all(answers) else None
+
+
+async def _material(
+    session: AsyncSession, question: str, index: LibraryIndex, audience: Audience
+) -> UUID | None:
+    """What the search itself would answer this audience with."""
     found = await asyncio.to_thread(index.hybrid.search, question, audience, 1)
     if found.tier != "answer":
         return None

@@ -41,6 +41,7 @@ class LibraryIndex:
         self.seq = 0
         self.caught_up = False
         self.has_more_to_learn = False
+        self.is_learning = False
         self._folder = folder
         self._turn = asyncio.Lock()
 
@@ -76,8 +77,11 @@ class LibraryIndex:
 
     async def learn(self, session: AsyncSession, now: datetime) -> None:
         """Fit to the library's example questions and save; searches go on meanwhile."""
-        self.has_more_to_learn = False
-        await asyncio.to_thread(self.hybrid.fit)
+        self.has_more_to_learn, self.is_learning = False, True
+        try:
+            await asyncio.to_thread(self.hybrid.fit)
+        finally:
+            self.is_learning = False
         async with self._turn:
             await asyncio.to_thread(self.hybrid.save, self._folder)
             await self._note(session, now)

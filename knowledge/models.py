@@ -1,15 +1,16 @@
 """Tables: suggestions with all that it takes to replay them, content gaps, the index's cursor."""
 
 import enum
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Column, Identity, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from bank.database import instant, key, word
+from knowledge.intents import Intent
 
 
 class SuggestionState(enum.StrEnum):
@@ -22,6 +23,7 @@ class SuggestionState(enum.StrEnum):
     EDITED = "edited"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
+    HELD = "held"
 
     @property
     def label(self) -> str:
@@ -33,6 +35,7 @@ class SuggestionState(enum.StrEnum):
             "edited": "修改后发送",
             "rejected": "不合适",
             "withdrawn": "引用素材已下线",
+            "held": "不作推荐",
         }[self]
 
 
@@ -57,6 +60,10 @@ class Suggestion(SQLModel, table=True):
     staff_id: UUID = Field(foreign_key="staff.id")
     channel: str
     question: str = Field(description="as asked, personal data masked")
+    intent: Intent | None = word(
+        Intent, default=None, nullable=True, description="none where the RM picked by hand"
+    )
+    conversation: dict[str, Any] = _json(default_factory=dict)  # last turns, the question completed
     created_at: datetime = instant(index=True)
     state: SuggestionState = word(SuggestionState, default=SuggestionState.OFFERED)
     tier: str = Field(description="answer, candidates or none")
@@ -65,6 +72,8 @@ class Suggestion(SQLModel, table=True):
     citations: list[dict[str, Any]] = _json(
         default_factory=list
     )  # sentence → version, material, passage, title, quoted text
+    figures: list[dict[str, Any]] = _json(default_factory=list)  # own figures put in by code
+    variants: list[dict[str, Any]] = _json(default_factory=list)  # other drafts the RM may take
     candidates: list[dict[str, Any]] = _json(default_factory=list)
     filters: dict[str, Any] = _json(default_factory=dict)
     verdict: dict[str, Any] = _json(default_factory=dict)
@@ -77,6 +86,9 @@ class Suggestion(SQLModel, table=True):
     sent_text: str = Field(default="", description="the text cleared last, or what was sent")
     cleared_at: datetime | None = instant(default=None)
     cleared_in: str = Field(default="", description="the open sidebar page that may send it now")
+    edit_share: float | None = Field(
+        default=None, description="how much of the draft the RM changed, 0 to 1; none until sent"
+    )
     reject_reason: str = ""
     decided_at: datetime | None = instant(default=None)
 
@@ -137,6 +149,125 @@ class GapQuestion(SQLModel, table=True):
     gap_id: UUID = Field(foreign_key="content_gap.id", index=True)
 
 
+class Address(enum.StrEnum):
+    """How an RM's replies begin."""
+
+    NONE = "none"
+    POLITE = "polite"
+    NAMED = "named"
+
+    @property
+    def label(self) -> str:
+        return {
+            "none": "不加称呼，按素材原文",
+            "polite": "您好，",
+            "named": "称呼客户，如“李女士您好，”",
+        }[self]
+
+
+class Tone(enum.StrEnum):
+    """The sentence between address and answer."""
+
+    PLAIN = "plain"
+    THANKING = "thanking"
+    CARING = "caring"
+
+    @property
+    def phrase(self) -> str:
+        """What is said."""
+        return {
+            "plain": "",
+            "thanking": "感谢您的咨询。",
+            "caring": "您的问题我认真看过了。",
+        }[self]
+
+    @property
+    def label(self) -> str:
+        return {"plain": "简洁：直接答复", "thanking": "礼貌：", "caring": "亲切："}[
+            self
+        ] + self.phrase
+
+
+class Closing(enum.StrEnum):
+    """How an RM's replies end."""
+
+    NONE = "none"
+    ASK_ME = "ask_me"
+    AT_SERVICE = "at_service"
+
+    @property
+    def phrase(self) -> str:
+        """What is said."""
+        return {
+            "none": "",
+            "ask_me": "如有疑问，请随时联系我。",
+            "at_service": "有需要帮助的地方，请随时告诉我。",
+        }[self]
+
+    @property
+    def label(self) -> str:
+        return self.phrase or "不加结尾"
+
+
+class ReplyStyle(SQLModel, table=True):
+    """How an RM's drafts begin and end 回复风格; only phrases of the bank."""
+
+    __tablename__ = "reply_style"
+
+    staff_id: UUID = Field(foreign_key="staff.id", primary_key=True)
+    address: Address = word(Address, default=Address.NONE)
+    tone: Tone = word(Tone, default=Tone.PLAIN)
+    closing: Closing = word(Closing, default=Closing.NONE)
+
+
+class CandidateState(enum.StrEnum):
+    """What an editor made of a candidate question; only `candidates.py` writes it."""
+
+    ADDED = "added"
+    DISMISSED = "dismissed"
+
+    @property
+    def label(self) -> str:
+        return {"added": "已加入新版本", "dismissed": "不采用"}[self]
+
+
+class CandidateQuestion(SQLModel, table=True):
+    """A candidate question 候选问法 an editor has decided about, once for a material."""
+
+    __tablename__ = "candidate_question"
+    __table_args__ = (
+        UniqueConstraint("material_id", "question"),
+        CheckConstraint("(state = 'added') = (version_id IS NOT NULL)", name="added_to_version"),
+    )
+
+    id: UUID = key()
+    material_id: UUID = Field(foreign_key="material.id", index=True)
+    question: str = Field(description="as customers asked, personal data masked")
+    state: CandidateState = word(CandidateState)
+    version_id: UUID | None = Field(
+        default=None, foreign_key="version.id", description="the draft that carries it to review"
+    )
+    decided_by: UUID = Field(foreign_key="staff.id")
+    decided_at: datetime = instant()
+
+
+class HeardQuestion(SQLModel, table=True):
+    """A question heard in a customer group 群内缺口问法 that no material for groups answers."""
+
+    __tablename__ = "heard_question"
+    __table_args__ = (
+        Index("ix_heard_question_ungrouped", "created_at", postgresql_where="gap_id IS NULL"),
+    )
+
+    id: UUID = key()
+    source_id: UUID = Field(unique=True, description="the message it was asked in, once")
+    member_id: str = Field(description="who asked, by WeCom id")
+    customer_id: UUID | None = Field(default=None, foreign_key="customer.id", index=True)
+    question: str = Field(description="as asked, personal data masked")
+    created_at: datetime = instant(description="when it was asked")
+    gap_id: UUID | None = Field(default=None, foreign_key="content_gap.id", index=True)
+
+
 class IndexState(SQLModel, table=True):
     """How far this projection of the library has been built."""
 
@@ -147,3 +278,47 @@ class IndexState(SQLModel, table=True):
     generation: str
     documents: int
     caught_up_at: datetime = instant()
+
+
+class MatchRun(SQLModel, table=True):
+    """A match run 匹配批次: all customers against all live materials, once a local day.
+
+    `cursor` is the last customer done; a run that was cut short goes on from there.
+    """
+
+    __tablename__ = "match_run"
+
+    generation: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(), primary_key=True)
+    )
+    day: date = Field(unique=True)
+    started_at: datetime = instant()
+    cursor: UUID | None = None
+    customers: int = 0
+    matches: int = 0
+    materials: int = 0
+    shown: dict[str, int] = _json(default_factory=dict)  # version → to how many customers so far
+    done_at: datetime | None = instant(default=None)
+
+
+class CustomerMatch(SQLModel, table=True):
+    """A match 匹配: a material in its place for a customer; made anew by every run.
+
+    Whether it may still be shown is asked again when it is read.
+    """
+
+    __tablename__ = "customer_match"
+    __table_args__ = (
+        UniqueConstraint("customer_id", "version_id"),
+        CheckConstraint("place BETWEEN 1 AND 10", name="place"),
+        CheckConstraint("jsonb_array_length(reasons) > 0", name="has_reasons"),
+    )
+
+    customer_id: UUID = Field(foreign_key="customer.id", primary_key=True)
+    place: int = Field(primary_key=True, description="1 is the best")
+    version_id: UUID = Field(foreign_key="version.id", index=True)
+    score: float
+    urgency: int = Field(description="how much its reasons call for a contact; 0: not at all")
+    reasons: list[list[str]] = _json()  # code, what it is about, day
+    made_at: datetime = instant()
+    generation: int = Field(sa_type=BigInteger, foreign_key="match_run.generation", index=True)

@@ -21,15 +21,20 @@ from customers.models import Customer
 from desk.permissions import allow
 from desk.render import fragment, page
 from desk.signed import now_of, session_of, signed
+from knowledge import matches, quality
 from knowledge.hybrid import Audience, Found
 from knowledge.indexing import LIBRARY_INDEX
-from knowledge.models import ContentGap, GapQuestion, Suggestion, SuggestionState
+from knowledge.intents import Intent
+from knowledge.models import ContentGap, GapQuestion, MatchRun, Suggestion, SuggestionState
+from outbound import records
+from outbound.models import OutboundMessage
 from wecom.channels import Channel
 
 routes = web.RouteTableDef()
 
 PAGE = 20
-FILTERS = ("q", "state", "days", "material", "gap")
+FILTERS = ("q", "state", "days", "material", "gap", "rm", "intent", "week", "reason", "made")
+KEPT = ("rm", "week", "reason", "made")
 DAYS = {str(days): timedelta(days=days) for days in (7, 30, 90)}
 SEES_SUGGESTIONS = (Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
 SEES_INDEX = (Role.EDITOR, Role.APPROVER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
@@ -54,6 +59,12 @@ class SuggestionList:
     days: str  # only the last so many days; empty: all
     material: str  # title, when filtered by material
     material_id: str
+    narrowed: list[
+        tuple[str, str]
+    ]  # what a number of 推荐质量 narrows the list to, kept by the form
+    narrowed_by: list[str]  # the same in words
+    intent: str
+    intents: list[tuple[str, str]]
     gap: str  # question, when filtered by content gap
     gap_id: str
     query: str  # everything but the page, for the pager
@@ -70,6 +81,7 @@ class Replay:
     suggestion: Suggestion
     customer: str
     rm: str
+    attempts: list[OutboundMessage]  # what the RM tried to send of it, oldest first
 
 
 @dataclass(frozen=True)
@@ -85,13 +97,14 @@ class Tried:
 
 @dataclass(frozen=True)
 class IndexPage:
-    """`/knowledge`: how far the index has caught up, and a trial search."""
+    """`/knowledge`: how far the index has caught up, the newest match run, a trial search."""
 
     seq: int
     newest: int
     generation: str
     documents: int
     encoder: str
+    run: MatchRun | None
     text: str
     risk: int
     tier: str
@@ -122,6 +135,10 @@ async def suggestion_list(request: web.Request) -> web.Response:
         days=kept["days"],
         material=title,
         material_id=kept["material"] if title else "",
+        narrowed=[(name, kept[name]) for name in KEPT if kept[name]],
+        narrowed_by=await _narrowed_by(session, kept),
+        intent=kept["intent"],
+        intents=[("", "全部意图")] + [(i.value, i.label) for i in Intent],
         gap=gap.question if gap else "",
         gap_id=kept["gap"] if gap else "",
         query=urlencode({name: value for name, value in kept.items() if value}),
@@ -148,12 +165,25 @@ def _wanted(request: web.Request) -> Select[Suggestion, str, str]:
     if gap_id := _uuid(request.query.get("gap", "")):
         asked = select(GapQuestion.suggestion_id).where(GapQuestion.gap_id == gap_id)
         query = query.where(col(Suggestion.id).in_(asked))
+    query = query.where(*quality.narrowed(request.query))
     if (days := request.query.get("days", "")) in DAYS:
         query = query.where(col(Suggestion.created_at) >= now_of(request) - DAYS[days])
     if text := request.query.get("q", "").strip():
         sought = (Customer.name, Staff.name, Suggestion.question)
         query = query.where(or_(*(col(part).icontains(text, autoescape=True) for part in sought)))
     return query
+
+
+async def _narrowed_by(session: AsyncSession, kept: dict[str, str]) -> list[str]:
+    """What the list is narrowed to besides what the form shows."""
+    rm_id = _uuid(kept["rm"])
+    rm = await session.get(Staff, rm_id) if rm_id else None
+    told = [f"客户经理 {rm.name}"] if rm else []
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", kept["week"]):
+        told.append(f"{kept['week']} 起的一周")
+    if kept["reason"]:
+        told.append(f"不合适的原因：{kept['reason']}")
+    return told + (["系统依据素材给出的推荐"] if kept["made"] == "1" else [])
 
 
 def _versions(material_id: UUID) -> SelectOfScalar[UUID]:
@@ -208,7 +238,8 @@ async def replay(request: web.Request) -> web.Response:
     found = (await session.execute(query)).one_or_none()
     if found is None:
         raise web.HTTPNotFound
-    return page(request, "knowledge/replay.html", Replay(*found))
+    attempts = await records.of_source(session, "suggestion", found[0].id)
+    return page(request, "knowledge/replay.html", Replay(*found, attempts))
 
 
 @routes.get("/knowledge")
@@ -226,6 +257,7 @@ async def index_page(request: web.Request) -> web.Response:
         generation=index.hybrid.generation,
         documents=len(index.hybrid),
         encoder=index.encoder.name,
+        run=await matches.last_run(session),
         text=text,
         risk=risk,
         tier=found.tier if found else "",

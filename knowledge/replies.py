@@ -3,6 +3,8 @@
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
+from difflib import SequenceMatcher
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,19 +16,15 @@ from bank import audit
 from bank.database import ring
 from bank.metrics import SUGGESTIONS
 from bank.models import Staff
+from compliance.imprint import AI_CONFIRMED
 from compliance.normalise import as_seen
 from content import library, sendable
-from content.models import Use
+from content.models import PROMOTING
 from customers.models import Customer
+from knowledge.finding import LONGEST
 from knowledge.models import Suggestion, SuggestionState
-from knowledge.suggestions import (
-    BELL,
-    LONGEST,
-    PICKED,
-    Refused,
-    attached_versions,
-    cited_versions,
-)
+from knowledge.picking import PICKED
+from knowledge.suggestions import BELL, Refused, attached_versions, cited_versions
 from outbound import records
 from outbound.attachments import Attached, Stock, Unfit, prepare
 from outbound.check import Cause, Cleared, check_and_record
@@ -42,7 +40,6 @@ TOO_LONG = f"回复不能超过 {LONGEST:,} 字，请删减后再发送。"
 SENDING = timedelta(seconds=30)
 NO_STOCK = "这里不能发送带附件的回复，请在侧边栏发送。"
 BEGUN = "这条回复已有一部分发给客户，不能再改附件。"
-PROMOTING = (Use.AROUSE, Use.CONVERT)
 
 
 async def clear(
@@ -115,7 +112,11 @@ async def _saying(session: AsyncSession, suggestion: Suggestion, text: str) -> S
         customer_id=suggestion.customer_id,
         contact=customer.external_userid or "",
         suggested=as_seen(suggestion.draft),
-        known=tuple(citation["passage"] for citation in suggestion.citations),
+        known=(
+            *(citation["passage"] for citation in suggestion.citations),
+            *(figures["sentence"] for figures in suggestion.figures),
+            *(" ".join(figures.values()) for figures in suggestion.figures),
+        ),
         writer=suggestion.writer,
         prompt_hash=suggestion.prompt_hash,
         passages=tuple(f"{c['version_id']}#{c['position']}" for c in suggestion.citations),
@@ -162,11 +163,43 @@ async def mark_sent(
         edited = said.edited if said else suggestion.sent_text != as_seen(suggestion.draft)
         suggestion.state = SuggestionState.EDITED if edited else SuggestionState.SENT
         suggestion.decided_at = now
+        suggestion.edit_share = changed(suggestion.draft, suggestion.sent_text)
         SUGGESTIONS.labels(suggestion.state.value).inc()
         audit.record(
             session, "knowledge:suggestion:send", suggestion.id, by=by, now=now, edited=edited
         )
     await ring(session, BELL, f"{suggestion.customer_id}:{suggestion.staff_id}")
+
+
+def changed(draft: str, sent: str) -> float:
+    """How much of a draft an RM changed: 0 none of it, 1 all of it; our own AI mark is no edit."""
+    sent = sent.removesuffix(f"\n{AI_CONFIRMED}")
+    return round(1 - SequenceMatcher(None, as_seen(draft), sent, autojunk=False).ratio(), 4)
+
+
+async def take(session: AsyncSession, suggestion: Suggestion, number: int) -> Refused | None:
+    """The RM takes another of the variants; what was shown before becomes one of them."""
+    if suggestion.state is not SuggestionState.OFFERED or await _begun(session, suggestion):
+        return Refused((f"这条推荐当前状态为“{suggestion.state.label}”，不能再换写法。",))
+    if not 0 <= number < len(suggestion.variants):
+        return Refused(("这种写法已不在，请刷新后再选。",))
+    variants = [dict(each) for each in suggestion.variants]
+    taken, variants[number] = variants[number], _as_variant(suggestion)
+    for name in ("draft", "citations", "verdict", "writer", "prompt_hash"):
+        setattr(suggestion, name, taken[name])
+    suggestion.version_id, suggestion.variants = UUID(taken["version_id"]), variants
+    return None
+
+
+def _as_variant(suggestion: Suggestion) -> dict[str, Any]:
+    return {
+        "draft": suggestion.draft,
+        "citations": suggestion.citations,
+        "verdict": suggestion.verdict,
+        "writer": suggestion.writer,
+        "prompt_hash": suggestion.prompt_hash,
+        "version_id": str(suggestion.version_id),
+    }
 
 
 async def _seen(

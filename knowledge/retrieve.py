@@ -1,5 +1,6 @@
 """`siyu retrieve`: the product's own index over rows of text, for measuring."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +26,8 @@ def run(
 ) -> Iterator[dict[str, Any]]:
     """One answer a query, in order: its id, up to k hits with scores, the confidence and the tier.
 
-    Corpus and query rows have `id` and `text`; a phrasing has the `id` of the document it asks for.
+    Corpus and query rows have `id` and `text`; corpus rows of one id are texts of one document, and
+    `role` tells a title from a passage; a phrasing has the `id` of the document it asks for.
     KeyError for a phrasing of a document that is not in the corpus.
     """
     index = build(corpus, phrasings, encoder)
@@ -41,16 +43,29 @@ def run(
 
 def build(corpus: Iterable[Row], phrasings: Iterable[Row], encoder: Encoder) -> HybridIndex:
     """The index over the corpus with its phrasings as example questions, fitted to them."""
-    documents: dict[Document, list[Entry]] = {
-        str(row["id"]): [_entry(row, "passage", 0)] for row in corpus
-    }
-    for row in phrasings:
-        entries = documents[str(row["id"])]
-        entries.append(_entry(row, "question", len(entries) - 1))
+    documents: dict[Document, list[Entry]] = {}
+    for entry in entries(corpus, phrasings):
+        documents.setdefault(entry.document, []).append(entry)
     index = HybridIndex(encoder)
     index.replace_documents(documents)
     index.fit()
     return index
+
+
+def entries(corpus: Iterable[Row], phrasings: Iterable[Row]) -> list[Entry]:
+    """The rows as the index takes them; KeyError for a phrasing of an unknown document."""
+    found: list[Entry] = []
+    positions: dict[str, Counter[Role]] = {}
+    for row in corpus:
+        count = positions.setdefault(str(row["id"]), Counter())
+        role: Role = row.get("role", "passage")
+        found.append(_entry(row, role, count[role]))
+        count[role] += 1
+    for row in phrasings:
+        count = positions[str(row["id"])]
+        found.append(_entry(row, "question", count["question"]))
+        count["question"] += 1
+    return found
 
 
 def _entry(row: Row, role: Role, position: int) -> Entry:

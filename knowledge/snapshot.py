@@ -20,6 +20,9 @@ Role = Literal["title", "passage", "question"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Rows looked at closely from each side; a row outside both is beaten on words and on meaning.
 CANDIDATES = 200
+# The vector of a text of up to so many grams (fifteen characters) tells what it is about; that of a
+# longer one blurs, so the longer the text, the smaller the share of the cosine.
+SHARP = 30
 # Equal texts in different segments may differ in the last bits of their sums; that is a tie.
 ROUND = 5
 
@@ -65,15 +68,23 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """One scale for both sides: (1 - dense_weight)·bm25/lexical_unit + dense_weight·cos."""
+    """One scale for both sides: (1 - share)·bm25/lexical_unit + share·cos.
+
+    The share of the cosine is `dense_weight` for a short text and less for a long one.
+    """
 
     dense_weight: float
     lexical_unit: float
 
-    def score(self, lexical: NDArray[np.floating], dense: NDArray[np.floating]) -> Vectors:
-        """The fused scores of rows, from their BM25 scores and cosines."""
-        share = self.dense_weight
-        fused = (1 - share) * lexical / self.lexical_unit + share * dense
+    def score(
+        self,
+        lexical: NDArray[np.floating],
+        dense: NDArray[np.floating],
+        lengths: NDArray[np.floating],
+    ) -> Vectors:
+        """The fused scores of rows, from their BM25 scores, cosines and numbers of grams."""
+        share = self.dense_weight * SHARP / np.maximum(lengths, SHARP)
+        fused: Vectors = (1 - share) * lexical / self.lexical_unit + share * dense
         return fused.astype(np.float32)
 
 
@@ -228,7 +239,7 @@ class Snapshot:
             near, _ = segment.dense.search(query.vector, reach, mask)
             rows = np.union1d(rows, near)
         dense = segment.dense.vectors(rows) @ query.vector
-        fused = np.round(fusion.score(lexical[rows], dense), ROUND)
+        fused = np.round(fusion.score(lexical[rows], dense, segment.postings.lengths[rows]), ROUND)
         met: set[Document] = set()
         last = 0.0
         for place in np.argsort(-fused, kind="stable"):
@@ -255,7 +266,8 @@ class Snapshot:
             if rows is None:
                 continue
             rows = rows[mask[rows] & [segment.entries[r].role == "passage" for r in rows]]
-            fused = fusion.score(words[rows], segment.dense.vectors(rows) @ query.vector)
+            dense = segment.dense.vectors(rows) @ query.vector
+            fused = fusion.score(words[rows], dense, segment.postings.lengths[rows])
             for row, score in zip(rows, fused, strict=True):
                 candidate = (-float(score), segment.entries[row].position)
                 best = candidate if best is None else min(best, candidate)

@@ -1,7 +1,7 @@
 """Wording a reply from passages. The model writes; it does not decide (docs/decisions/0007).
 
 Whatever a writer returns is only a draft: every sentence must carry the passage it comes from,
-and `knowledge/suggestions.py` lets none pass that the rules refuse.
+and `knowledge/wording.py` lets none pass that the rules refuse.
 """
 
 import asyncio
@@ -105,8 +105,16 @@ INSTRUCTIONS = (
 class OpenAIWriter:
     """Any OpenAI-compatible endpoint; slow, broken or uncited answers give way to quoting."""
 
-    def __init__(self, client: AsyncOpenAI, model: str, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        client: AsyncOpenAI,
+        model: str,
+        patience: float = PATIENCE_SECONDS,
+        a_day: int | None = None,
+    ) -> None:
+        """`a_day` is how often it may be asked in a day; None where nobody has set a limit."""
         self._client, self._model, self._patience = client, model, patience
+        self.a_day = a_day
         self.name = f"openai:{model}"
 
     async def draft(self, question: str, sources: Sequence[Source]) -> Draft:

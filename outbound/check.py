@@ -194,7 +194,11 @@ async def _material(session: AsyncSession, saying: Saying, facts: Facts, now: da
 
 def _consent(saying: Saying, facts: Facts) -> Against:
     # In a group it is asked of everybody there (`conditions`).
-    if not saying.marketing or facts.consent is not None or saying.door is Door.GROUP:
+    if not saying.marketing or saying.door is Door.GROUP:
+        return None
+    if facts.complains:
+        return Cause.CONSENT, (say.COMPLAINT_OPEN,)
+    if facts.consent is not None:
         return None
     return Cause.CONSENT, (NoContact.NO_CONSENT.label,)
 

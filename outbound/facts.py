@@ -18,7 +18,7 @@ from compliance.suitability import needs_notice
 from compliance.unlisted import offered
 from content import library, products
 from content.models import Kind, Product
-from customers import book
+from customers import book, care
 from customers.models import Consent, Customer
 from outbound import reasons
 from outbound.attachments import Attached
@@ -122,6 +122,7 @@ class Facts:
     named: tuple[Product, ...] = ()  # products whose name or code stands in the words
     suits: bool = False  # every version may be used now, here, at the customer's level
     names: tuple[str, ...] = ()  # of all products the bank has
+    complains: bool = False  # a complaint of the customer is open: no marketing meanwhile (C-44)
 
     @property
     def consent(self) -> Consent | None:
@@ -205,6 +206,7 @@ async def gather(session: AsyncSession, saying: Saying, now: datetime) -> Facts:
         named=tuple(await named_in(session, saying.text)),
         suits=await usable(session, saying, who, ceiling, now),
         names=tuple(await _names(session, saying.text)),
+        complains=customer is not None and await care.complains(session, customer.id),
     )
 
 

@@ -28,6 +28,7 @@ TITLE_TOO_LONG = (
 FILE_TOO_LARGE = "素材《{title}》的文件超过企业微信 {limit} MB 的上限，请内容团队压缩后重新提交"
 MEDIA_FAILED = "素材文件没有传到企业微信（{error}），内容没有发出，请稍后再点一次发送"
 MODEL_STOPPED = "合规已停用模型起草，这条由模型起草的回复不能发送；请换一条，系统会引用审批原文"
+COMPLAINT_OPEN = "客户的投诉还没有办结，暂停发送营销内容；可以就投诉本身答复客户"
 MINOR = "客户未满18周岁，不能发送营销内容"
 PRIVATE_IN_GROUP = "“{name}”是私募产品，不得在客户群中提及"
 ABOVE_GROUP = "内容涉及 R{level} 产品，高于客户群允许的 R{most}；请改为单聊，按客户风险等级发送"

@@ -71,6 +71,14 @@ async def _open(session: AsyncSession, source: str, source_id: str) -> OutboundM
     return (await session.execute(query.with_for_update())).scalar_one_or_none()
 
 
+async def of_source(session: AsyncSession, source: str, source_id: object) -> list[OutboundMessage]:
+    """Everything that was tried for one thing, let through or refused, oldest first."""
+    query = select(OutboundMessage).where(
+        col(OutboundMessage.source) == source, col(OutboundMessage.source_id) == str(source_id)
+    )
+    return list((await session.execute(query.order_by(col(OutboundMessage.at)))).scalars())
+
+
 async def cleared(session: AsyncSession, source: str, source_id: object) -> OutboundMessage | None:
     """What was let through for this and may be on its way, locked."""
     return await _open(session, source, str(source_id))

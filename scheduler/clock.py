@@ -5,6 +5,7 @@ others skip. Sending and reconciling share theirs: what is being called is never
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,8 @@ from bank.database import Sessions, utc_now
 from bank.settings import Settings
 from content import review
 from content.files import LocalFileStore
+from knowledge import matches
+from knowledge.encoder import load_encoder
 from outbound import media
 from scheduler import reconciling, results, sending, triggers
 from wecom.client import WeComClient
@@ -79,6 +82,12 @@ async def renew(sessions: Sessions, wecom: WeComClient, settings: Settings, now:
     return await media.renew(sessions, LocalFileStore(settings.home / "files"), wecom, now)
 
 
+async def match(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> int:
+    """Match customers and material in the small hours, a part of the run at a time."""
+    encoder = await asyncio.to_thread(load_encoder, settings.encoder)
+    return await matches.nightly(sessions, encoder, now)
+
+
 @dataclass(frozen=True)
 class Job:
     """A tick, how often it runs, and the work only one process does at a time."""
@@ -99,6 +108,8 @@ JOBS = (
     Job(enrol, 3600, "dates"),
     # Looked at often, done once a day: a book that has just begun gets its first head at once.
     Job(anchor, 60, "audit"),
+    # Each time a part of the night's run, so that no transaction of the leader is long.
+    Job(match, 15, "matching"),
 )
 
 
@@ -127,6 +138,8 @@ class Clockwork:
         self._sessions = sessions
         self._wecom = wecom
         self._now = now
+        # That a tick is left out while the one before it runs is how it is meant to be.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = AsyncIOScheduler(timezone=settings.timezone)
         self._under_way: set[asyncio.Task[Any]] = set()
 
@@ -166,6 +179,9 @@ class Clockwork:
         self._under_way.add(tick)
         try:
             await run(job, self._sessions, self._wecom, self._settings, self._now())
+        except asyncio.CancelledError:
+            # Only `stop` does that: it waits for us, and the next process takes the work up.
+            log.info("tick_cut_short", tick=job.tick.__name__)
         except Exception:
             log.exception("tick_failed", tick=job.tick.__name__)
         finally:

@@ -1,7 +1,7 @@
 """The form of a SOP: days, times, approved material, and the phone beside it."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -62,8 +62,9 @@ class PreviewPart:
 @routes.get("/sops/new")
 @allow(Role.HQ)
 async def new_form(request: web.Request) -> web.Response:
-    """An empty form with one row."""
-    return await _form(request, DraftSop(steps=(EMPTY_STEP,)), {})
+    """An empty form with one row; `?material=` is chosen in it already."""
+    first = replace(EMPTY_STEP, material_id=request.query.get("material", ""))
+    return await _form(request, DraftSop(steps=(first,)), {})
 
 
 @routes.post("/sops/new")

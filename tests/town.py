@@ -14,6 +14,7 @@ from bank.models import Role, Staff
 from bank.settings import Settings
 from bot.app import make_app, open_parts
 from bot.demo.run import CORP, demo_settings
+from bot.groups import listening
 from customers.models import Customer
 from tests.builders import MONDAY, a_branch, a_customer, a_follow, a_staff
 from tests.conftest import Clock, Product, Visitor
@@ -55,6 +56,7 @@ class Town(Product):
             await self.parts.index.catch_up(session, self.clock())
         await self.parts.dispatcher.handle_new(self.clock())
         await self.parts.dispatcher.answer_new(self.clock())
+        await listening.catch_up(self.parts.sessions, self.parts.index, 0, self.clock())
 
     async def seen(self, customer: Customer | None = None) -> list[str]:
         """What the customer really saw."""

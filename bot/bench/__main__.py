@@ -1,8 +1,9 @@
-"""`python -m bot.bench`: figures of this machine; `install`, `burst` and `audit` apart."""
+"""`python -m bot.bench`: figures of this machine; what takes longer or needs more has a name."""
 
 import json
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,10 @@ from bot.bench import (
     extraction,
     idle,
     install,
+    matching,
+    questions,
+    retrieval,
+    retrieval_tables,
     suggestions,
     tables,
     withdrawal,
@@ -153,12 +158,47 @@ def withdrawal_command(
     _tell(found, as_json)
 
 
+@app.command(name="matching")
+def matching_command(
+    customers: Annotated[str, typer.Option(help="How many, with commas.")] = "100000,1000000",
+    materials: Annotated[int, typer.Option(help="How many.")] = 10_000,
+    as_json: AsJson = False,
+) -> None:
+    """Customers × materials with all filters, beside the bare matrix product; takes minutes."""
+    console, found = _console(as_json), []
+    for count in map(int, customers.split(",")):
+        found.append(matching.measure(matching.Plan(count, materials), console.print))
+        tables.show_matching(console, found[-1])
+    _tell(found, as_json)
+
+
 @app.command(name="extraction")
 def extraction_command(as_json: AsJson = False) -> None:
     """Time and memory of reading uploaded files, by kind at 1, 10 and 100 pages."""
     console, found = Console(quiet=as_json, width=WIDTH), extraction.measure()
     tables.show_extraction(console, found)
     _tell(found, as_json)
+
+
+@app.command(name="retrieval")
+def retrieval_command(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with corpus.jsonl, queries.jsonl, qrels.tsv.")
+    ] = None,
+    each: Annotated[int, typer.Option(help="At most so many questions of a suite; 0: all.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Whether questions find their documents: the demo library, and a collection in a folder."""
+    console = Console(quiet=as_json, width=WIDTH)
+    asked = questions.measure()
+    retrieval_tables.show_questions(console, asked)
+    found = {"questions": tables.plain(asked)}
+    if data is not None:
+        measured = retrieval.measure(data, each)
+        retrieval_tables.show_retrieval(console, measured)
+        found["retrieval"] = tables.plain(measured)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
 
 
 if __name__ == "__main__":

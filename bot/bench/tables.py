@@ -14,6 +14,8 @@ from bot.bench.extraction import MEGAPIXELS, Read
 from bot.bench.idle import Idle
 from bot.bench.install import Installed
 from bot.bench.machine import Machine
+from bot.bench.matching import GOAL as MATCHING_GOAL
+from bot.bench.matching import Matching
 from bot.bench.mix import SHARES
 from bot.bench.processes import Memory
 from bot.bench.suggestions import Suggesting
@@ -185,6 +187,33 @@ def show_withdrawals(console: Console, found: Withdrawals) -> None:
     console.print(
         f"meanwhile: {found.questions} questions asked, {found.pages} sidebar pages read; "
         f"the withdrawal itself takes {found.commit_p99_ms:.0f} ms (p99)\n"
+    )
+
+
+def show_matching(console: Console, found: Matching) -> None:
+    """Both sides, the ratio, memory."""
+    plan = found.plan
+    title = f"{plan.customers:,} customers × {plan.materials:,} materials, best {plan.kept} of each"
+    table = _table(title, "seconds", "CPU seconds", "customers/s")
+    bare = plan.customers / found.bare_seconds
+    table.add_row(
+        "bare matrix product",
+        f"{found.bare_seconds:.1f}",
+        f"{found.bare_cpu_seconds:.1f}",
+        f"{bare:,.0f}",
+    )
+    table.add_row(
+        "siyu, all filters",
+        f"{found.seconds:.1f}",
+        f"{found.cpu_seconds:.1f}",
+        f"{found.per_second:,.0f}",
+    )
+    console.print(table)
+    console.print(
+        f"siyu ÷ bare: {found.ratio:.2f} by the clock, {found.cpu_ratio:.2f} by CPU "
+        f"(goal {MATCHING_GOAL}); memory {found.first_mib:,.0f} MiB "
+        f"after the first slice, {found.peak_mib:,.0f} MiB at most; "
+        f"forbidden pairs: {found.forbidden}\n"
     )
 
 

@@ -60,10 +60,16 @@ def storable(text: str) -> str:
 
 
 async def latest(
-    session: AsyncSession, staff_id: UUID, customer_id: UUID, limit: int = 20
+    session: AsyncSession,
+    staff_id: UUID,
+    customer_id: UUID,
+    limit: int = 20,
+    before: datetime | None = None,
 ) -> list[Message]:
-    """The newest messages between the two, oldest of them first."""
+    """The newest messages between the two, before a moment if one is given, oldest first."""
     query = select(Message).where(Message.staff_id == staff_id, Message.customer_id == customer_id)
+    if before is not None:
+        query = query.where(col(Message.sent_at) < before)
     newest = query.order_by(col(Message.sent_at).desc()).limit(limit)
     return list(reversed((await session.execute(newest)).scalars().all()))
 

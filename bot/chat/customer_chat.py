@@ -12,20 +12,19 @@ from sqlmodel import col, select
 
 from attribution import touchpoints
 from attribution.models import TouchpointKind
-from bank import audit
 from bank import staff as people
 from bank.database import Sessions, ring
 from bank.models import Staff
-from bot.chat import conversations
+from bot.chat import conversations, hearing
 from bot.chat.conversations import Line
+from bot.groups import talk
 from bot.inbound import inbox, relations
 from bot.models import Cursor, Message, Speaker
-from compliance.contact import recognise_refusal
-from customers import book, consent, follows
+from customers import book, follows
 from customers.models import Customer
 from knowledge import replies, suggestions
+from knowledge.cases import Question
 from knowledge.indexing import LibraryIndex
-from knowledge.suggestions import Question
 from knowledge.writer import Writer
 from wecom.archive import UNREADABLE, ArchiveClient, ArchivedMessage
 from wecom.client import WeComClient
@@ -100,12 +99,14 @@ async def _take_in(session: AsyncSession, message: ArchivedMessage, now: datetim
 
 
 async def _place(session: AsyncSession, message: ArchivedMessage, now: datetime) -> bool:
-    """Groups and other kinds than text wait for the group assistant; strangers are looked up."""
+    """Text is kept, in chats and groups; who or which group is not known is looked up first."""
     if message.kind == UNREADABLE:
         await _set_aside(session, message.seq, "", now)
         return False
-    if message.kind != "text" or message.room_id or message.action != "send":
+    if message.kind != "text" or message.action != "send":
         return False
+    if message.room_id:
+        return await _place_in_group(session, message, now)
     parties = await _parties(session, message)
     if parties is None:
         log.warning("archive_message_without_relation", seq=message.seq)
@@ -115,6 +116,13 @@ async def _place(session: AsyncSession, message: ArchivedMessage, now: datetime)
         await _set_aside(session, message.seq, parties.contact, now)
         return False
     return await _append(session, message, parties, customer, now)
+
+
+async def _place_in_group(session: AsyncSession, message: ArchivedMessage, now: datetime) -> bool:
+    placed = await talk.place(session, message, now)
+    if placed is talk.Placed.UNSURE:
+        await _set_aside(session, message.seq, message.room_id, now)
+    return placed is talk.Placed.KEPT
 
 
 @dataclass(frozen=True)
@@ -180,6 +188,8 @@ async def place_set_aside(
         return "not handled: no longer in the archive"
     if message.kind == UNREADABLE:
         raise UnreadableEvent("an archived message that is not as documented")
+    if message.room_id:
+        return await talk.look_and_place(session, message, wecom, now)
     parties = await _parties(session, message)
     if parties is None:
         return "not handled: not between our staff and a contact"
@@ -213,9 +223,9 @@ async def _note(session: AsyncSession, line: Line, message_id: str) -> None:
         source_id=message_id,
     )
     await touchpoints.record(session, seen)
-    if recognise_refusal(line.text):
-        customer = await session.get_one(Customer, line.customer_id)
-        await consent.withdraw(session, customer, by=audit.SYSTEM, now=line.sent_at)
+    source = f"message:{message_id}"
+    words = hearing.Words(source, line.text, line.customer_id, line.staff_id)
+    await hearing.note(session, words, line.sent_at)
 
 
 async def answer(
@@ -232,5 +242,8 @@ async def answer(
         return
     customer = await session.get_one(Customer, message.customer_id)
     facts = await book.facts_of(session, customer, now)
-    question = Question(f"message:{message.id}", message.text, message.staff_id)
+    turns = await hearing.turns_before(
+        session, message.staff_id, message.customer_id, message.sent_at
+    )
+    question = Question(f"message:{message.id}", message.text, message.staff_id, turns=turns)
     await suggestions.suggest(session, question, facts, index=index, writer=writer, now=now)

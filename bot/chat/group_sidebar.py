@@ -25,6 +25,12 @@ from outbound.facts import policy_of
 routes = web.RouteTableDef()
 
 LISTED = 30
+# Name, words, and the end of the address.
+TABS = (
+    ("questions", "待回答", "/questions"),
+    ("materials", "素材", ""),
+    ("portrait", "群画像", "/portrait"),
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,8 @@ class GroupChat:
 
     group: CustomerGroup
     customers: int
+    tab: str = "materials"
+    tabs: tuple[tuple[str, str, str], ...] = TABS
 
 
 @dataclass(frozen=True)
@@ -63,14 +71,14 @@ class GroupMessage:
 @SIDEBAR
 async def group_materials(request: web.Request) -> web.Response:
     """Approved material for this group, searched by title."""
-    group = await _group(request)
+    group = await group_of(request)
     if group is None:
         return not_yours(request)
     query = request.query.get("q", "").strip()
     found = await group_messages.usable(session_of(request), signed(request), now_of(request))
     wanted = [one for one in found if query.lower() in one.title.lower()][:LISTED]
     level = request.app[SETTINGS].group_product_level
-    context = GroupMaterials(await _chat(request, group), query, wanted, level)
+    context = GroupMaterials(await chat_of(request, group), query, wanted, level)
     return fragment(request, "sidebar/_group.html", context)
 
 
@@ -78,7 +86,7 @@ async def group_materials(request: web.Request) -> web.Response:
 @SIDEBAR
 async def group_message(request: web.Request) -> web.Response:
     """One material as it would arrive, judged now; nothing is sent or written down."""
-    group = await _group(request)
+    group = await group_of(request)
     if group is None:
         return not_yours(request)
     it = await _chosen(request, group, uuid4(), request.query.get("version", ""))
@@ -89,7 +97,7 @@ async def group_message(request: web.Request) -> web.Response:
 @SIDEBAR
 async def clear(request: web.Request) -> web.Response:
     """The last check before the tap reaches the group; answers the bubbles to send."""
-    group, form = await _group(request), await request.post()
+    group, form = await group_of(request), await request.post()
     if group is None:
         return web.json_response({"refused": [group_messages.ANOTHER]})
     it = await _chosen(request, group, _key(request), str(form.get("version", "")))
@@ -106,7 +114,7 @@ async def clear(request: web.Request) -> web.Response:
 @SIDEBAR
 async def sent(request: web.Request) -> web.Response:
     """WeCom's bridge says what is in the group."""
-    group = await _group(request)
+    group = await group_of(request)
     if group is None:
         raise web.HTTPNotFound
     form = await request.post()
@@ -117,7 +125,7 @@ async def sent(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     it = await _chosen(request, group, _key(request), str(row.versions[0]["version_id"]))
     done = GroupMessage(
-        chat=await _chat(request, group),
+        chat=await chat_of(request, group),
         key=str(it.key),
         title=it.version.title,
         version_id=str(it.version.id),
@@ -129,14 +137,16 @@ async def sent(request: web.Request) -> web.Response:
     return fragment(request, "sidebar/_group_message.html", done)
 
 
-async def _group(request: web.Request) -> CustomerGroup | None:
+async def group_of(request: web.Request) -> CustomerGroup | None:
+    """The living group of the address, if this very member of staff is in it."""
     chat_id = request.match_info["chat_id"]
     return await group_seats.group_of(session_of(request), signed(request), chat_id)
 
 
-async def _chat(request: web.Request, group: CustomerGroup) -> GroupChat:
+async def chat_of(request: web.Request, group: CustomerGroup, tab: str = "materials") -> GroupChat:
+    """The head above every tab of a group."""
     there = await group_seats.present(session_of(request), group.id, now_of(request))
-    return GroupChat(group, len(there))
+    return GroupChat(group, len(there), tab)
 
 
 def not_yours(request: web.Request) -> web.Response:
@@ -174,7 +184,7 @@ async def _shown(request: web.Request, it: ForGroup) -> GroupMessage:
         text = answer.text if isinstance(answer, check.Passed) else it.text
         reasons = [] if passed else list(getattr(answer, "reasons", ()))
     return GroupMessage(
-        chat=await _chat(request, it.group),
+        chat=await chat_of(request, it.group),
         key=str(it.key),
         title=it.version.title,
         version_id=str(it.version.id),

@@ -7,10 +7,11 @@ from aiohttp import web
 from bot.chat.bridging import uuid_of
 from bot.chat.sidebar import SIDEBAR, chat_of
 from desk.signed import now_of, session_of, signed
-from knowledge import suggestions
+from knowledge import picking
+from knowledge.cases import Question
 from knowledge.indexing import LIBRARY_INDEX
 from knowledge.models import SuggestionState
-from knowledge.suggestions import Question, Refused
+from knowledge.suggestions import Refused
 
 routes = web.RouteTableDef()
 
@@ -25,7 +26,7 @@ async def take(request: web.Request) -> web.Response:
     version_id = uuid_of(str((await request.post()).get("version", "")))
     question = Question(f"picked:{uuid4()}", "", signed(request).id)
     generation = request.app[LIBRARY_INDEX].hybrid.generation
-    made = await suggestions.pick(
+    made = await picking.pick(
         session_of(request), version_id, question, chat.facts, now_of(request), generation
     )
     if isinstance(made, Refused) or made.state is not SuggestionState.OFFERED:

@@ -1,8 +1,6 @@
 """The RM's sidebar beside a chat: what to say, approved material, the customer, today's tasks."""
 
-import asyncio
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -13,9 +11,9 @@ from yarl import URL
 
 from attribution import touchpoints
 from attribution.models import Touchpoint
-from bank.bells import BELLS
 from bank.models import Role, Staff
 from bot.chat import conversations, sidebar_scripts
+from bot.chat.nudging import nudges
 from bot.chat.sidebar_scripts import SeriesItem
 from bot.models import Message
 from compliance.suitability import needs_notice
@@ -30,7 +28,7 @@ from desk.keys import SESSIONS, SETTINGS, WECOM
 from desk.permissions import allow, streaming
 from desk.render import fragment, page, see_other
 from desk.signed import now_of, session_of, signed
-from knowledge import indexing, suggestions
+from knowledge import finding, suggestions
 from knowledge.indexing import LIBRARY_INDEX
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.writer import QUOTING
@@ -48,9 +46,7 @@ SIDEBAR = allow(Role.RM, place="sidebar")
 APIS = ("getContext", "getCurExternalContact", "getCurExternalChat", "sendChatMessage")
 LISTED = 30
 FOUND = 10
-HEARTBEAT_SECONDS = 20.0
 STILL_EDITING = timedelta(minutes=30)
-NUDGE = b"event: suggestion\ndata: look\n\n"
 TABS = (
     ("suggest", "推荐"),
     ("scripts", "话术"),
@@ -353,7 +349,7 @@ async def _documents(request: web.Request, chat: Chat, query: str) -> list[libra
     session, now = session_of(request), now_of(request)
     if query:
         index = request.app[LIBRARY_INDEX]
-        return await suggestions.find(
+        return await finding.find(
             session, query, chat.facts, Channel.SINGLE_CHAT, index, now, 2 * LISTED
         )
     return await library.live_documents(
@@ -411,40 +407,11 @@ async def stream(request: web.Request) -> web.StreamResponse:
     customer = await _own_customer(request)
     if customer is None:
         raise web.HTTPNotFound
-    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    await response.prepare(request)
-    chat, bells = f"{customer}:{signed(request).id}", request.app[BELLS]
-    with bells.ear(suggestions.BELL) as rung, bells.ear(indexing.BELL) as changed:
-        # What happened before the stream stood was heard by nobody.
-        heard = True
-        with suppress(ConnectionResetError):
-            while True:
-                await response.write(
-                    b"event: suggestion\ndata: look\n\n" if heard else b": here\n\n"
-                )
-                heard = await _heard(chat, rung, changed)
-                if heard and await _own_customer(request) is None:
-                    await response.write(NUDGE)  # The open page looks, and is told whose it is not.
-                    break
-    return response
 
+    async def stands() -> bool:
+        return await _own_customer(request) is not None
 
-async def _heard(chat: str, rung: asyncio.Queue[str], changed: asyncio.Queue[str]) -> bool:
-    """Whether this chat or the library was rung; quiet for a heartbeat is False."""
-    ears = (asyncio.create_task(_mine(chat, rung)), asyncio.create_task(changed.get()))
-    try:
-        done, _ = await asyncio.wait(
-            ears, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
-        )
-    finally:
-        for ear in ears:
-            ear.cancel()
-    return bool(done)
-
-
-async def _mine(chat: str, rung: asyncio.Queue[str]) -> None:
-    while await rung.get() not in (chat, "*"):
-        pass
+    return await nudges(request, suggestions.BELL, f"{customer}:{signed(request).id}", stands)
 
 
 async def _own_customer(request: web.Request) -> UUID | None:

@@ -6,6 +6,7 @@ from aiohttp import web
 from sqlmodel import select
 
 from bank import audit
+from bot.chat import hearing
 from bot.chat.bridging import in_bubbles, parts_of, stock_of, uuid_of
 from bot.chat.sidebar import SIDEBAR, Chat, chat_of, not_yours, suggest_context
 from customers import book
@@ -13,10 +14,11 @@ from customers.models import Customer
 from desk.keys import SETTINGS
 from desk.render import fragment
 from desk.signed import now_of, session_of, signed
-from knowledge import replies, suggestions
+from knowledge import picking, replies, suggestions
+from knowledge.cases import Question
 from knowledge.indexing import LIBRARY_INDEX
 from knowledge.models import Suggestion
-from knowledge.suggestions import Question, Refused
+from knowledge.suggestions import Refused
 from knowledge.writer import WRITER
 from outbound.check import Cleared
 from outbound.facts import policy_of
@@ -35,7 +37,12 @@ async def ask(request: web.Request) -> web.Response:
     text = str((await request.post()).get("question", "")).strip()
     if not text:
         return says(["请先输入客户的问题。"])
-    await _suggest(request, Question(f"typed:{uuid4()}", text, signed(request).id), chat)
+    session, who, key = session_of(request), signed(request), f"typed:{uuid4()}"
+    # The turns of the archive, and what the RM typed before: both may be what this follows up.
+    turns = await hearing.turns_so_far(session, who.id, chat.customer.id, text, now_of(request))
+    words = hearing.Words(key, text, chat.customer.id, who.id)
+    await hearing.note(session, words, now_of(request))
+    await _suggest(request, Question(key, text, who.id, turns=turns), chat)
     return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))
 
 
@@ -50,7 +57,7 @@ async def pick(request: web.Request) -> web.Response:
     who, version_id = signed(request).id, uuid_of(str(form.get("version", "")))
     question = Question(f"picked:{uuid4()}", str(form.get("q", "")), who)
     generation = request.app[LIBRARY_INDEX].hybrid.generation
-    made = await suggestions.pick(
+    made = await picking.pick(
         session_of(request), version_id, question, chat.facts, now_of(request), generation
     )
     if isinstance(made, Refused):
@@ -110,6 +117,19 @@ async def reject(request: web.Request) -> web.Response:
     refused = await replies.reject(
         session_of(request), suggestion, reason, by=signed(request).userid, now=now_of(request)
     )
+    if refused is not None:
+        return says(list(refused.reasons))
+    return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))
+
+
+@routes.post("/sidebar/suggestions/{id}/take")
+@SIDEBAR
+async def take(request: web.Request) -> web.Response:
+    """换写法: one of the other drafts takes the place of the one shown."""
+    suggestion, chat = await own_suggestion(request)
+    number = str((await request.post()).get("number", ""))
+    wanted = int(number) if number.isascii() and number.isdigit() and len(number) < 3 else -1
+    refused = await replies.take(session_of(request), suggestion, wanted)
     if refused is not None:
         return says(list(refused.reasons))
     return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))

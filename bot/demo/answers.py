@@ -13,6 +13,8 @@ from bot.demo.rows import ident, row
 from compliance import disclosures
 from compliance.guard import checked
 from compliance.verdict import Level, Role
+from knowledge import steering
+from knowledge.intents import Intent, reader
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.writer import sentences_of
 from wecom.channels import Channel
@@ -70,6 +72,12 @@ def nearest(question: str, paper: Paper) -> Near:
     return Near(paper, example, near)
 
 
+@lru_cache(maxsize=10_000)
+def intent_of(question: str) -> Intent:
+    """What a question is, read as the product reads it."""
+    return reader().read(question).intent
+
+
 class Book:
     """Looks questions up in the demo's library, as it was at a moment."""
 
@@ -108,6 +116,16 @@ class Book:
         suggestion.reasons = [*suggestion.reasons, FORECAST["reason"]]
         suggestion.state = SuggestionState.BLOCKED
 
+    def held(self, asked: Asked) -> Suggestion | None:
+        """What stands beside a complaint or a refusal; None where a reply would be suggested."""
+        why = steering.held(reader().read(asked.text))
+        if not why:
+            return None
+        suggestion = self._blank(asked, "none", 0.0)
+        suggestion.filters = _filters(asked, 0)
+        suggestion.state, suggestion.reasons = SuggestionState.HELD, list(why)
+        return suggestion
+
     def nothing_found(self, asked: Asked, rng: random.Random) -> Suggestion:
         """The library has nothing that answers this."""
         suggestion = self._blank(asked, "none", round(rng.uniform(0.03, 0.24), 4))
@@ -124,6 +142,8 @@ class Book:
             staff_id=asked.bond.rm.id,
             channel=Channel.SINGLE_CHAT.value,
             question=asked.text,
+            intent=intent_of(asked.text),
+            conversation={},
             created_at=asked.at,
             tier=tier,
             confidence=confidence,
@@ -178,6 +198,7 @@ def _candidate(asked: Asked, near: Near, score: float) -> dict[str, Any]:
         "lexical": round(near.likeness, 4),
         "dense": round(min(0.98, 0.35 + 0.6 * score), 4),
         "version_id": str(paper.version.id),
+        "material_id": str(paper.material.id),
         "score": round(score, 4),
         "reasons": reasons,
     }

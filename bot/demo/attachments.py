@@ -18,7 +18,7 @@ from content.models import StoredFile
 from content.script_models import ScriptFolder, ScriptLevel, ScriptPlace
 from content.sendable import SHAPES
 from knowledge.models import Suggestion, SuggestionState
-from knowledge.suggestions import PICKED
+from knowledge.picking import PICKED
 from outbound.attachments import Attached
 from outbound.models import Door
 from outbound.records import hash_of

@@ -11,6 +11,7 @@ from bank.models import AuditEntry
 from bank.settings import Settings
 from bot.demo.attachments import attachments
 from bot.demo.channels import channels
+from bot.demo.group_talk import group_talk
 from bot.demo.groups import groups
 from bot.demo.history import Reply, conversations
 from bot.demo.library import line, shelves
@@ -51,6 +52,7 @@ def written(today: date, seed: int, settings: Settings) -> Rows:
     channels(rows, cast, shelf, today, seed, settings)
     service(rows, cast, shelf, today, settings.bank_name)
     groups(rows, cast, today, seed)
+    group_talk(rows, today)
     _note_endings(rows, cast)
     # The database numbers both in the order they come: the order in which they happened.
     rows.of(Touchpoint).sort(key=lambda point: point.at)

@@ -1,17 +1,17 @@
 """The same groups as the simulated platform remembers them, with their codes and last words."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from bank.calendar import at_local
-from bot.demo.groups import code_of, script
+from bot.demo.groups import code_of
 from bot.demo.rows import ident
+from bot.groups.models import GroupMessage
 from customers.models import CustomerGroup
 from customers.models import GroupMember as Seat
 from wecom.contact_ways import QR_CODE
@@ -97,29 +97,31 @@ def _code(group: Group) -> JoinWay:
     )
 
 
-def said(rooms: Rooms, last: date) -> Iterator[Message]:
-    """What was said in the living groups until that day; whoever numbers the messages does so."""
-    living = [group for group in rooms.groups.values() if group.alive]
-    talks = script()["talks"]
-    for number, group in enumerate(living):
-        customers = group.customers
-        for place, told in enumerate(talks[number % len(talks)]):
-            at = at_local(last - timedelta(days=told["days"] - 1), time.fromisoformat(told["at"]))
-            asks = told["by"] == "customer"
-            speaker = customers[number % len(customers)] if asks else group.owner
-            yield Message(
-                seq=0,
-                msgid=ident("group message", group.chat_id, place).hex,
-                userid="" if asks else speaker,
-                external_userid=speaker if asks else "",
-                from_customer=asks,
-                msgtype="text",
-                body={"content": told["text"]},
-                via="group",
-                at=at,
-                chat_id=group.chat_id,
-                audience=_heard(group, speaker, at),
-            )
+async def said(session: AsyncSession, rooms: Rooms) -> list[Message]:
+    """What the archive has of the groups; whoever numbers the messages does so."""
+    query = select(GroupMessage, col(CustomerGroup.chat_id)).join(
+        CustomerGroup, col(CustomerGroup.id) == col(GroupMessage.group_id)
+    )
+    return [
+        _said(stored, rooms.groups[chat_id]) for stored, chat_id in await session.execute(query)
+    ]
+
+
+def _said(stored: GroupMessage, group: Group) -> Message:
+    speaker = stored.member_id
+    return Message(
+        seq=0,
+        msgid=stored.msgid,
+        userid=speaker if stored.is_staff else "",
+        external_userid="" if stored.is_staff else speaker,
+        from_customer=not stored.is_staff,
+        msgtype="text",
+        body={"content": stored.text},
+        via="group",
+        at=stored.sent_at,
+        chat_id=group.chat_id,
+        audience=_heard(group, speaker, stored.sent_at),
+    )
 
 
 def _heard(group: Group, speaker: str, at: datetime) -> list[str]:

@@ -12,6 +12,7 @@ import yaml
 
 from attribution.models import Touchpoint, TouchpointKind
 from bank.calendar import at_local, local, local_day
+from bot.demo import cares
 from bot.demo.answers import Asked, Book
 from bot.demo.library import LAUNCH, Paper, Shelf, line
 from bot.demo.people import Bond, Client, People
@@ -20,6 +21,7 @@ from bot.demo.said import Spoken, said
 from bot.models import Message, Speaker
 from content.models import Kind
 from knowledge.models import Suggestion, SuggestionState
+from knowledge.replies import changed
 from outbound.models import Door
 from outbound.records import hash_of
 from wecom.channels import Channel
@@ -125,6 +127,7 @@ def conversations(rows: Rows, cast: People, shelf: Shelf, today: date, seed: int
         for bond in client.bonds:
             author.live_through(client, bond)
     author.leave_waiting()
+    author.leave_cares()
     return sorted(author.replies, key=lambda reply: (reply.at, reply.client.id.hex))
 
 
@@ -158,6 +161,14 @@ class _Author:
             asked = self._question(client, at)
             if asked is not None:
                 self._ask(client, bond, at, *asked)
+
+    def leave_cares(self) -> None:
+        """What a few customers wrote yesterday that a person must look at."""
+        times = cares.moments(self.today)
+        who = cares.speakers(self.cast, times[0])
+        for (kind, text, reason), (client, bond), at in zip(cares.SAID, who, times, strict=False):
+            message = self.chats.say(client, bond, Speaker.CUSTOMER, text, at)
+            cares.alert(self.rows, self.cast, message, kind, reason, self.book)
 
     def _greet(self, client: Client, bond: Bond) -> None:
         branch = next(b.name for b in self.cast.branches if b.id == bond.rm.branch_id)
@@ -258,6 +269,7 @@ class _Author:
         suggestion.sent_text = (
             self._edited(client, suggestion.draft) if edited else suggestion.draft
         )
+        suggestion.edit_share = changed(suggestion.draft, suggestion.sent_text)
         self.chats.say(client, bond, Speaker.RM, suggestion.sent_text, at)
         spoken = Spoken(Door.SIDEBAR, suggestion.id, client, bond.rm, suggestion.sent_text, at)
         passages = [f"{c['version_id']}#{c['position']}" for c in suggestion.citations]

@@ -7,7 +7,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
-from bank.calendar import local_day
 from bank.models import ROLE_LABELS, Branch, Role, Staff
 from bot.chat.customer_chat import ARCHIVE
 from bot.demo.group_world import Rooms, said, seeded_groups
@@ -144,5 +143,5 @@ async def _messages(session: AsyncSession, rooms: Rooms) -> list[Message]:
         )
         for stored, userid, contact in rows
     ]
-    everything = sorted([*chats, *said(rooms, local_day(newest))], key=lambda one: one.at)
+    everything = sorted([*chats, *await said(session, rooms)], key=lambda one: one.at)
     return [replace(message, seq=seq) for seq, message in enumerate(everything, 1)]

@@ -13,11 +13,12 @@ from sqlmodel import SQLModel, col, select
 from attribution.models import Conversion, Credit, Touchpoint
 from bank.audit_chain import GENESIS
 from bank.models import AuditEntry, AuditLink
+from bot.groups.models import GroupMessage
 from bot.models import Message, ServiceMessage, ServiceSession, Welcome
 from content.files import FileMissing, FileStore
 from content.materials import fingerprint_of
 from content.models import Material, Passage, StoredFile, Version
-from customers.models import Consent, Customer, CustomerTag, Follow, Holding, LegalHold
+from customers.models import CareAlert, Consent, Customer, CustomerTag, Follow, Holding, LegalHold
 from knowledge.models import Suggestion
 from outbound.models import ConductAlert, OutboundMessage
 from scheduler.models import Enrolment, SendTask, Sop, Step, Touch
@@ -103,22 +104,30 @@ async def _person(session: AsyncSession, made: Gathered) -> None:
         ("tags", CustomerTag),
         ("holdings", Holding),
         ("holds", LegalHold),
+        ("care_alerts", CareAlert),
     ):
         theirs = col(table.customer_id) == made.customer.id
         made.chapters[name] = _dumped(await _all(session, table, theirs))
 
 
 async def _chats(session: AsyncSession, made: Gathered) -> None:
-    """What was said: with the RM, in the welcome, at 微信客服."""
+    """What was said: with the RM, in groups, in the welcome, at 微信客服."""
     theirs = col(Message.customer_id) == made.customer.id
     made.chapters["messages"] = _dumped(await _all(session, Message, theirs))
     contact = made.customer.external_userid or ""
     welcomes = await _all(session, Welcome, col(Welcome.external_userid) == contact)
     sessions = await _all(session, ServiceSession, col(ServiceSession.external_userid) == contact)
     said = col(ServiceMessage.session_id).in_([one.id for one in sessions])
+    own = or_(col(GroupMessage.customer_id) == made.customer.id, _wrote(contact))
+    made.chapters["group_messages"] = _dumped(await _all(session, GroupMessage, own))
     made.chapters["welcomes"] = _dumped(welcomes)
     made.chapters["service_sessions"] = _dumped(sessions)
     made.chapters["service_messages"] = _dumped(await _all(session, ServiceMessage, said))
+
+
+def _wrote(contact: str) -> ColumnElement[bool]:
+    """Words in customer groups from before the customer was known, under the same WeCom id."""
+    return and_(col(GroupMessage.member_id) == contact, col(GroupMessage.member_id) != "")
 
 
 async def _touched(session: AsyncSession, made: Gathered, touches: list[Touch]) -> None:

@@ -76,6 +76,7 @@ def _is_uuid(text: str) -> bool:
 HIDDEN: dict[str, Callable[[str], str]] = {
     "external_userid": pseudonym,
     "contact": pseudonym,
+    "member_id": pseudonym,
     "bank_no": lambda number: f"****{number[-4:]}",
     "mobile": lambda number: f"{number[:3]}****{number[-4:]}",
     "born_on": lambda day: f"{day[:4]}-**-**",

@@ -8,7 +8,7 @@ replayed from `/system/inbound`. While WeCom itself is away or busy, events wait
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from bot.chat import conversations, customer_chat
 from bot.inbound.behind import LOOKED_AT_WHOLE, Behind, Head, Waiting, waiting_behind
 from bot.inbound.effects import Later, Outcome, Work, handle
 from bot.inbound.inbox import text_of
+from bot.inbound.right_of_way import RightOfWay
 from bot.models import InboundEvent, InboundState, Message
 from knowledge.indexing import LibraryIndex
 from knowledge.writer import Writer
@@ -86,6 +87,7 @@ class Dispatcher:
     writer: Writer
     seal: Seal
     settings: Settings
+    way: RightOfWay = field(default_factory=RightOfWay)
 
     async def handle_new(self, now: datetime) -> int:
         """Handle every event that is due at that moment; returns how many were claimed."""
@@ -104,6 +106,7 @@ class Dispatcher:
 
     async def _take_up(self, waiting: Iterator[Head], behind: Behind, now: datetime) -> None:
         for head in waiting:
+            await self.way.free()
             await self._handle(head.id, tuple(behind.get(head.id, ())), now)
 
     async def _claim(self, now: datetime) -> tuple[list[Head], Behind]:

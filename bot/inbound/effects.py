@@ -20,6 +20,7 @@ from bank.database import Sessions
 from bank.settings import Settings
 from bot import cards
 from bot.chat import customer_chat
+from bot.groups import talk
 from bot.inbound import relations
 from bot.inbound.behind import ALREADY_SEEN, Waiting, run_of, settle
 from bot.service import chat as service_chat
@@ -367,6 +368,10 @@ OUTCOMES: Final = {
     "not handled: no longer in the archive": "未处理：消息已超出会话存档的保存期",
     "not handled: not between our staff and a contact": "未处理：不是员工与客户之间的消息",
     "not handled: there is no archive any more": "未处理：没有配置会话存档",
+    talk.NOT_A_GROUP: "未处理：不是本行的客户群",
+    talk.NOT_AGREED: "未保存：客户不同意会话存档",
+    talk.NOT_A_MEMBER: "未保存：发言人已不在群内，无法确认是否同意存档",
+    talk.ALREADY: "无需处理：消息已保存",
 }
 COUNTED: Final = {
     " messages from the archive": "从会话存档取得 {} 条消息",

@@ -16,6 +16,8 @@ from bank.database import ring
 from bank.models import Role
 from bank.sealing import Seal, SealBroken
 from bot.chat.conversations import failed
+from bot.groups import listening
+from bot.groups.models import GroupMessage
 from bot.inbound import held
 from bot.inbound.arrivals import BELL, CONTEXT
 from bot.inbound.effects import is_unknown
@@ -81,7 +83,8 @@ class InboundPage:
     reasons: list[Reason]  # of the quarantine, most frequent first
     pairs: list[Pair]
     spooled: int  # on this machine's disk, because the database was away
-    unanswered: list[Message]  # no suggestion could be made for them; shown without their words
+    # Nothing could be made of them, in chats or in groups; shown without their words.
+    unanswered: list[Message | GroupMessage]
     query: str  # everything but the page, for the pager
     total: int
     number: int
@@ -109,7 +112,7 @@ async def inbound(request: web.Request) -> web.Response:
         reasons=await _reasons(session) if state == InboundState.QUARANTINED else [],
         pairs=await _pairs(request),
         spooled=request.app[INBOX].spooled,
-        unanswered=await failed(session),
+        unanswered=[*await failed(session), *await listening.failed(session)],
         query=urlencode(query | ({"kind": kind} if kind != "*" else {})),
         total=total,
         number=number,

@@ -24,6 +24,7 @@ from bot.service import rows as service_rows
 from bot.service import saying, words
 from bot.service.greeting import answers_here
 from bot.service.rows import Words
+from compliance.courtesy import is_courtesy
 from knowledge import answers
 from knowledge.hybrid import Audience
 from knowledge.indexing import LibraryIndex
@@ -158,7 +159,7 @@ class Assistant:
         if words.asks_who(question.text):
             said = words.introduction(self.settings.bank_name)
             return Words(service_rows.NOTICE, said, question.msgid)
-        return Leave(words.COURTESY) if words.is_courtesy(question.text) else None
+        return Leave(words.COURTESY) if is_courtesy(question.text) else None
 
     async def _quoted(
         self, session: AsyncSession, question: ServiceMessage, chat: ServiceSession, now: datetime

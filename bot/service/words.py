@@ -4,6 +4,7 @@ import re
 
 from compliance.contact import recognise_complaint
 from compliance.normalise import normalise
+from compliance.vulnerable import recognise_vulnerable
 
 HANDOVER = "智能助手：这个问题需要由人工客服为您解答，已为您转接，请稍候，客服人员会在这里回复您。"
 
@@ -67,6 +68,8 @@ def why_a_person(text: str) -> str:
     """
     if recognise_complaint(text):
         return "客户投诉或表达不满"
+    if recognise_vulnerable(text):
+        return "客户可能需要特别照顾"
     plain = normalise(text).text
     return next((reason for reason, pattern in _PERSONS.items() if pattern.search(plain)), "")
 
@@ -77,11 +80,7 @@ def asks_who(text: str) -> bool:
     return bool(_GREETING.fullmatch(plain) or _WHO.search(plain))
 
 
-def is_courtesy(text: str) -> bool:
-    """Whether these words ask nothing: thanks, an OK, a goodbye."""
-    return bool(_COURTESY.fullmatch(normalise(text).text.strip()))
-
-
+ADVICE = "涉及投资建议或市场判断"
 _PERSONS = {
     "客户要求人工服务": re.compile(
         r"人工(?!智能)|(?<!还是)真人(?![吗啊呢?])|转接|(?:找|叫|换|要|让|请)(?:个|一个|一位|你们)?(?:的)?"
@@ -103,23 +102,11 @@ _PERSONS = {
         r"|(?:查|看)(?:一下|下)?我(?:的|买|持|账|卡)|我(?:买的|持有的)[^。!?]{0,12}(?:亏|赚|跌|涨|多少|怎么样)"
         r"|(?:我的)?(?:钱|款|资金)(?:怎么|为什么|咋)?(?:还)?(?:没有?|未|不)到"
     ),
-    "客户可能需要特别照顾": re.compile(
-        r"(?:我|本人)(?:今年|都|已经|快)?(?:[6-9]\d|1[01]\d|[六七八九]十[一二三四五六七八九]?|[七八九]旬)(?:多|来)?岁?(?:了|的人|,|。|$)"
-        r"|老人|老年|年纪大|岁数大|老伴|退休金|养老钱|救命钱|看病|住院|绝症|癌|残疾|看不清|看不见|听不清|听不见|不识字|不会用手机"
-        r"|未成年|(?:我|本人)(?:今年|才|只有)?(?:1[0-7]|十[一二三四五六七])岁|(?:我|本人)(?:还)?是(?:初中|高中|小学|中学)?学生"
-        r"|不想活|活不下去|自杀|轻生|跳楼|想死|走投无路|抑郁|崩溃|精神(?:病|问题)"
-        r"|失业|破产|还不起|欠债|高利贷|借钱(?:买|投)|贷款(?:买|投)|去世|过世|遗产|继承"
-    ),
-    "涉及投资建议或市场判断": re.compile(
+    ADVICE: re.compile(
         r"(?:推荐|介绍)(?:一|几|个|款|只|点|下|支|我|些|哪)|买(?:哪|什么|啥)|哪(?:个|款|只|支)(?:好|产品|理财|基金|收益)"
         r"|(?:该不该|要不要|能不能|可以|适合)(?:买|投|加仓|补仓|卖|赎)|会(?:涨|跌|亏|赚)|还会(?:涨|跌)|抄底|保本吗|会不会(?:亏|涨|跌|赚)"
     ),
 }
-# No alternative is the beginning of another one followed by a third: the search stays linear.
-_COURTESY = re.compile(
-    r"(?:好|嗯|哦|噢|行|可以|知道|明白|了解|收到|清楚|没|有|不用|ok|谢|多|感谢|辛苦|再见|拜|麻烦|事"
-    r"|[,。!~、\s的滴了哈啊呀哒嘞您你])+"
-)
 _GREETING = re.compile(
     r"(?:你好|您好|哈喽|hello|hi|嗨|在吗|在不在|在么|有人吗|早上好|上午好|下午好|晚上好|请问|客服|[,。!?~\s啊呀呢])+"
 )

@@ -24,6 +24,7 @@ from bank.bells import rung
 from bank.database import Sessions
 from bank.metrics import WELCOME_SECONDS, WELCOMES
 from bank.sealing import Seal
+from bot.inbound.right_of_way import RightOfWay
 from bot.models import InboundEvent, Welcome, WelcomeState
 from bot.welcoming import contact_ways, welcome_rows, welcome_text
 from bot.welcoming.welcome_outcomes import LATE, SENT, Ended, Repeat, over, read
@@ -74,6 +75,7 @@ class Greeter:
     policy: Policy
     now: Callable[[], datetime]
     stock: Stock
+    way: RightOfWay = field(default_factory=RightOfWay)
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     async def keep_greeting(self, ear: asyncio.Queue[str]) -> None:
@@ -106,7 +108,8 @@ class Greeter:
 
     async def _due_safely(self, places: int) -> list[Greeting]:
         try:
-            return await self.take_up(places) if places else []
+            with self.way.taken():
+                return await self.take_up(places) if places else []
         except Exception as error:
             log.error("welcomes_not_taken_up", error=type(error).__name__)
             return []

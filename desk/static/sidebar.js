@@ -23,12 +23,12 @@
     const at = context.entry === "group_chat_tools" ? await groupPage() : await customerPage(context.entry);
     if (!at) return show("wrong-entry");
     await window.htmx.ajax("GET", at, "#content");
-    if (content.querySelector(".skeleton")) show("no-server");
+    if (content.querySelector("[data-opening]")) show("no-server");
   }
 
   async function groupPage() {
     const chat = await invoke("getCurExternalChat", {});
-    return chat.chatId && `/sidebar/groups/${encodeURIComponent(chat.chatId)}`;
+    return chat.chatId && `/sidebar/groups/${encodeURIComponent(chat.chatId)}/questions`;
   }
 
   async function customerPage(entry) {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bot.bench import audit, burst, callbacks, shelf, suggestions, tables, withdrawal
+from bot.bench import audit, burst, callbacks, matching, shelf, suggestions, tables, withdrawal
 from bot.bench.machine import bank_at, machine, percentile, postgresql_version
 from bot.bench.processes import memory_of
 from bot.inbound.inbox import AT_ONCE
@@ -69,6 +69,16 @@ def test_withdrawals_are_measured_in_every_place(database: str, tmp_path: Path) 
     assert set(found.bounds) == set(tables.PLACES)
     assert all(0 < b.p50_ms <= b.p99_ms <= b.slowest_ms for b in found.bounds.values())
     tables.show_withdrawals(Console(quiet=True), found)
+
+
+def test_matching_is_measured_beside_the_bare_product_and_shows_nothing_forbidden() -> None:
+    plan = matching.Plan(customers=3_000, materials=700, slices=3, branches=2)
+    found = matching.measure(plan)
+    assert min(found.bare_seconds, found.bare_cpu_seconds) > 0
+    assert min(found.ratio, found.cpu_ratio) > 0
+    assert 0 < found.first_mib <= found.peak_mib
+    assert found.forbidden == 0
+    tables.show_matching(Console(quiet=True), found)
 
 
 def test_the_library_grows_by_other_series_of_the_same_subjects() -> None:

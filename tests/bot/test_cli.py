@@ -1,6 +1,7 @@
 """`siyu` from outside: exit codes, one line of reason, JSON in and out."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 
 from bank.settings import Settings
 from bot.cli import app
-from tests.builders import a_customer
+from tests.builders import a_customer, an_approved_material
 from tests.journeys.test_killed import environment
 
 run = CliRunner()
@@ -102,9 +103,43 @@ async def _import(settings: Settings, file: Path) -> dict[str, int]:
     return counts
 
 
+async def test_matching_does_what_is_left_and_all_only_when_asked(
+    settings: Settings, session: AsyncSession
+) -> None:
+    import asyncio
+
+    await a_customer(session)
+    await an_approved_material(session, now=datetime.now(UTC))
+    await session.commit()
+
+    async def matched(*flags: str) -> dict[str, int]:
+        command = ["match", *flags]
+        told = await asyncio.to_thread(run.invoke, app, command, env=environment(settings))
+        assert told.exit_code == 0, told.output
+        counts: dict[str, int] = json.loads(told.stdout)
+        return counts
+
+    assert await matched() == {
+        "generation": 1, "matched_now": 1, "customers": 1, "materials": 1, "matches": 1,
+    }  # fmt: skip
+    assert (await matched())["matched_now"] == 0
+    assert (await matched("--all"))["matched_now"] == 1
+
+
 @pytest.mark.parametrize(
     "command",
-    ["demo", "serve", "migrate", "doctor", "import", "guard", "retrieve", "replay", "evidence"],
+    [
+        "demo",
+        "serve",
+        "migrate",
+        "doctor",
+        "import",
+        "guard",
+        "retrieve",
+        "replay",
+        "match",
+        "evidence",
+    ],
 )
 def test_every_verb_has_help_with_an_example(command: str) -> None:
     told = run.invoke(app, [command, "--help"])

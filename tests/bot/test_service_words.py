@@ -5,6 +5,7 @@ from time import perf_counter
 import pytest
 
 from bot.service import words
+from compliance.courtesy import is_courtesy
 from compliance.guard import checked
 from compliance.imprint import with_ai_mark
 from compliance.verdict import Role
@@ -59,12 +60,12 @@ def test_in_doubt_a_person_answers(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["谢谢", "好的好的", "嗯嗯，知道了，再见", "没事了"])
 def test_thanks_ask_nothing(text: str) -> None:
-    assert words.is_courtesy(text)
+    assert is_courtesy(text)
 
 
 @pytest.mark.parametrize("text", ["好的" * 600 + "x", "你好" * 600 + "x", "我要帮我" * 400])
 def test_long_messages_take_no_time(text: str) -> None:
     started = perf_counter()
-    for judge in (words.why_a_person, words.asks_who, words.is_courtesy):
+    for judge in (words.why_a_person, words.asks_who, is_courtesy):
         judge(text)
     assert perf_counter() - started < 2

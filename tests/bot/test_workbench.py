@@ -16,7 +16,7 @@ from tests.conftest import Product, Visitor
 ROOT = Path(__file__).parents[2]
 OURS = ("attribution", "bot", "content", "customers", "desk", "knowledge", "scheduler")
 WAITS = {
-    Role.RM: ["客户在等回复", "进行中的群发任务", "待处理推荐"],
+    Role.RM: ["客户在等回复", "今日适合联系", "进行中的群发任务", "待处理推荐"],
     Role.BRANCH_MANAGER: ["客户在等回复", "本月转化", "合规拦截"],
     Role.EDITOR: ["被驳回，待修改", "30 天内到期的素材", "客户常问、库里没有的"],
     Role.APPROVER: ["待我审批", "30 天内到期的素材"],

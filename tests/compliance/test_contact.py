@@ -168,6 +168,8 @@ def test_a_complaint_is_heard(text: str) -> None:
     assert recognise_complaint(text)
 
 
-@pytest.mark.parametrize("text", ["今天净值多少", "理财什么时候到期", "谢谢经理", "帮我看看定投"])
+@pytest.mark.parametrize(
+    "text", ["今天净值多少", "理财什么时候到期", "谢谢经理", "帮我看看定投", "手机13812345678"]
+)
 def test_an_ordinary_message_is_no_complaint(text: str) -> None:
     assert not recognise_complaint(text)

@@ -31,13 +31,14 @@ from bot.models import (
     WelcomeState,
 )
 from customers import holds
-from customers.models import Customer, CustomerGroup, GroupMember, Holding
+from customers.models import CareAlert, CareKind, Customer, CustomerGroup, GroupMember, Holding
 from outbound.models import ConductAlert, Door, OutboundMessage, OutboundState
 from tests.builders import MONDAY, a_customer, a_staff
 
 # Tables about customers that no hold keeps, and why.
 NOT_KEPT = {
-    "customer_tag": "a copy of what WeCom says today; who set or took off a tag is in the callbacks"
+    "customer_tag": "a copy of what WeCom says today; who set or took one off is in the callbacks",
+    "customer_match": "made anew every night from what is kept; what was said is in other tables",
 }
 # Columns that point to a customer by another name than a foreign key.
 BY_ANOTHER_NAME = ("external_userid", "contact", "order_key", "member_id")
@@ -96,8 +97,12 @@ async def of_customer(session: AsyncSession, customer: Customer) -> list[SQLMode
     chat = ServiceSession(
         open_kfid=account.open_kfid, external_userid=contact, opened_at=MONDAY, changed_at=MONDAY
     )
+    care = CareAlert(
+        kind=CareKind.COMPLAINT, customer_id=customer.id, staff_id=rm.id, source=contact,
+        sentence="我要投诉", raised_at=MONDAY,
+    )  # fmt: skip
     event = InboundEvent(digest=contact.encode(), order_key=group.chat_id, received_at=MONDAY)
-    session.add_all([group, account, holding, point, bought, run, said, welcome, event])
+    session.add_all([group, account, holding, point, bought, run, said, welcome, event, care])
     await session.flush()
     session.add(chat)
     await session.flush()
@@ -115,7 +120,7 @@ async def of_customer(session: AsyncSession, customer: Customer) -> list[SQLMode
     )  # fmt: skip
     session.add_all([member, share, alert, told])
     await session.flush()
-    return [share, alert, told, event, member, chat, welcome, said, holding]
+    return [share, alert, told, event, member, chat, welcome, said, holding, care]
 
 
 async def test_rows_that_belong_to_a_held_customer_by_whatever_way_stay(

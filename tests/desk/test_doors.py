@@ -20,6 +20,8 @@ TABLE: dict[str, set[Role]] = {
     "/": ALL,
     "/customers": BUSINESS,
     "/groups": BUSINESS,
+    "/groups/questions": BUSINESS,
+    "/groups/questions?show=waiting": BUSINESS,
     "/suggestions": BUSINESS,
     "/channels": {R.RM, R.BRANCH_MANAGER, R.HQ},
     "/channels/new": {R.BRANCH_MANAGER, R.HQ},

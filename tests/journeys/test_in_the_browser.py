@@ -288,7 +288,7 @@ async def test_a_wrong_entry_is_never_blank(town: Town, session: AsyncSession, p
     await session.commit()
     await sits_down(town, page)
     await page.goto(alone(town))
-    await expect(page.get_by_text("请从客户聊天窗口打开")).to_be_visible()
+    await expect(page.get_by_text("请从客户聊天或客户群窗口打开")).to_be_visible()
     await page.goto(alone(town, stranger.external_userid))
     await expect(page.get_by_text("这位联系人不在您的客户名单中")).to_be_visible()
 

@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from attribution.models import Touchpoint
 from bank.models import Role
 from bot.chat import group_messages
-from bot.recipients import received
-from content.models import Version
+from bot.recipients import Sent, received
+from content.models import Material, Version
 from customers.models import CustomerGroup, GroupMember
 from desk.signed import Signed
 from outbound.models import OutboundMessage, OutboundState
@@ -74,7 +74,9 @@ async def test_everybody_in_the_group_at_that_moment_is_a_recipient(
     officer = await a_staff(session, Role.COMPLIANCE)
     await session.commit()
     who = Signed(officer.id, officer.userid, officer.name, frozenset({Role.COMPLIANCE}), None, "")
-    assert {one.customer for one in await received(session, version.id, who)} == {"李女士", "小周"}
+    material = await session.get_one(Material, version.material_id)
+    told_to = await received(session, Sent(material, version).versions, who, limit=10)
+    assert {one.customer for one in told_to} == {"李女士", "小周"}
     desk = await town.client(officer)
     page = await desk.text(f"/system/outbound/{row.id}")
     assert "当时群里 2 位客户，其中 1 位已建档" in page

@@ -5,19 +5,16 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
-from sqlalchemy import Select
-from sqlalchemy import select as columns
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlmodel import select
 
 from attribution.models import Touchpoint
 from bank.models import Role
-from bot.recipients import received
+from bot.recipients import Sent, received
 from content import sendable
-from content.models import Kind, StoredFile, Version
+from content.models import Kind, Material, StoredFile, Version
 from desk.signed import Signed
 from knowledge.models import Suggestion, SuggestionState
 from outbound import media
@@ -193,12 +190,9 @@ async def test_a_combination_is_one_row_and_one_touchpoint_for_each_material(
     assert {point.version_id for point in seen} == {poster.id, paper.id}
     officer = await a_staff(office.session, Role.COMPLIANCE)
     who = Signed(officer.id, officer.userid, officer.name, frozenset({Role.COMPLIANCE}), None, "")
-    [told] = await received(office.session, _only(paper), who, limit=10)
+    of_paper = Sent(await office.session.get_one(Material, paper.material_id), paper)
+    [told] = await received(office.session, of_paper.versions, who, limit=10)
     assert told.customer == town.customer.name
-
-
-def _only(version: Version) -> Select[UUID]:
-    return columns(col(Version.id)).where(col(Version.id) == version.id)
 
 
 async def test_a_poster_may_go_without_a_word(town: Town, office: Office, sidebar: Sidebar) -> None:

@@ -326,6 +326,7 @@ async def test_a_poster_goes_into_a_group_and_the_row_names_who_was_there(
     await chat.opens()
     await chat.page.locator("#conv-list").get_by_text("城东理财交流群").click()
     await expect(chat.sidebar.locator(".side-name")).to_contain_text("城东理财交流群")
+    await chat.sidebar.locator("#tab-materials").click()
     await chat.picture("group")
     await chat.sidebar.get_by_role("button", name=f"选用《{poster.title}》").press("Enter")
     await expect(chat.sidebar.get_by_role("button", name="发送到群")).to_be_enabled()

@@ -154,9 +154,16 @@ def test_training_without_two_meanings_changes_nothing() -> None:
 
 def test_every_intent_has_at_least_six_different_wordings() -> None:
     intents = read_intents()
-    assert len(intents) >= 250
+    assert len(intents) >= 1500
     assert all(len(set(wordings)) >= 6 for wordings in intents.values())
     assert len(small_talk()) >= 50
+
+
+def test_a_wording_of_two_intents_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "intents.txt"
+    file.write_text("redeem: 怎么赎回 | 想取钱\ncash: 取现金 | 怎么赎回？\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="怎么赎回 is in redeem and in cash"):
+        read_intents([file])
 
 
 def test_an_intent_that_stands_twice_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,14 @@ from content.models import Material
 from customers.models import Customer
 from knowledge import gap_rows, gaps
 from knowledge.gaps import ALIKE, grouped
-from knowledge.models import ContentGap, GapQuestion, GapState, Suggestion, SuggestionState
+from knowledge.models import (
+    ContentGap,
+    GapQuestion,
+    GapState,
+    HeardQuestion,
+    Suggestion,
+    SuggestionState,
+)
 from tests.builders import MONDAY, a_customer, a_follow, a_staff, an_approved_material
 from tests.conftest import Product
 
@@ -96,6 +103,33 @@ async def test_grouping_again_changes_nothing_and_a_late_question_joins(
     assert await caught_up(product, session) == 1
     assert len((await session.execute(select(GapQuestion))).all()) == 2
     await the_gap(session)
+
+
+async def test_asked_in_a_chat_and_in_a_group_it_is_one_gap_until_both_are_answered(
+    product: Product, session: AsyncSession, rm: Staff
+) -> None:
+    customer = await a_customer(session)
+    await asked(session, VAULT, customer, rm)
+    for number, member in enumerate((str(customer.external_userid), "wmSTRANGER")):
+        heard = HeardQuestion(
+            source_id=uuid4(), member_id=member, question="保管箱一年的租金是多少",
+            customer_id=None if number else customer.id, created_at=MONDAY + timedelta(hours=1),
+        )  # fmt: skip
+        session.add(heard)
+    words = {
+        "body": "保管箱按箱型收取年租金，以网点公示为准。",
+        "questions": (VAULT, "租保管箱要多少钱"),
+    }
+    await an_approved_material(session, title="保管箱租金", channels=("single_chat",), **words)
+    assert await caught_up(product, session) == 3
+    [row] = (await gap_rows.gaps(session, GapState.OPEN)).rows
+    assert (row.times, row.customers, row.in_groups) == (3, 2, 2)
+    assert row.examples == ["保管箱一年的租金是多少", VAULT]
+    [found] = (await gap_rows.gaps(session, GapState.OPEN, text="租金是")).rows
+    assert found.gap.id == row.gap.id
+    await an_approved_material(session, title="保管箱租金（群用）", channels=("group",), **words)
+    await caught_up(product, session)
+    assert (await the_gap(session)).state is GapState.ANSWERED
 
 
 FORM = {

@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowledge.grams import grams
-from knowledge.lexical import K1, SYNONYMS_FILE, B, Postings, Shelf, Synonyms, bm25, terms
+from knowledge.lexical import (
+    K1,
+    RARITY_POWER,
+    REPEATS,
+    SYNONYMS_FILE,
+    B,
+    Postings,
+    Shelf,
+    Synonyms,
+    bm25,
+    terms,
+)
 
 TEXTS = ["理财赎回后多久到账", "忘记登录密码怎么办", "定期存款利率是多少", "基金定投怎么取消"]
 NONE = Synonyms([])
@@ -37,11 +48,13 @@ def test_the_text_with_the_words_comes_first_and_one_without_any_has_nothing() -
 def test_the_score_is_the_formula() -> None:
     texts = ["啊", "啊啊波", "波"]
     lengths = np.array([1, 5, 1])  # 啊 · 啊 啊 波 啊啊 啊波 · 波
-    rarity = np.log(1 + (3 - 2 + 0.5) / (2 + 0.5))
-    damping = K1 * (1 - B + B * lengths / lengths.mean())
+    rarity = np.log(1 + (3 - 2 + 0.5) / (2 + 0.5)) ** RARITY_POWER
+    damping = K1 * (1 - B + B * np.log2(1 + lengths / lengths.mean()))
     counts = np.array([1, 2, 0])
     expected = rarity * counts * (K1 + 1) / (counts + damping)
     assert scores("啊", texts) == pytest.approx(list(expected))
+    said_twice = expected * 2 * (REPEATS + 1) / (2 + REPEATS)
+    assert scores("啊。啊", texts) == pytest.approx(list(said_twice))
 
 
 def test_a_row_that_is_not_allowed_has_no_score_and_changes_nobody_elses() -> None:

@@ -1,143 +1,28 @@
 """A wording model is never believed: whatever it answers, the customer gets passages."""
 
-import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from openai import AsyncOpenAI
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bank.models import Role, Staff
+from bank.models import Role
 from bank.settings import Settings
 from bot.app import writer as writer_of
 from compliance.citations import stays_within
 from compliance.imprint import AI_CONFIRMED
-from content.models import Version
-from customers import book
-from customers.models import Customer
-from knowledge import replies, suggestions
+from knowledge import replies
 from knowledge.models import Suggestion, SuggestionState
-from knowledge.suggestions import Question
-from knowledge.writer import INSTRUCTIONS, OpenAIWriter, Writer
+from knowledge.writer import INSTRUCTIONS, OpenAIWriter
 from outbound.check import Cleared
 from outbound.facts import policy_of
 from outbound.models import OutboundMessage
-from tests.builders import a_customer, a_follow, a_product, a_staff, an_approved_material
-from tests.conftest import Product
-
-ASKED = "我赎回的钱几天能到账啊"
-BODY = "您好，赎回申请确认后，资金一般在下一个工作日到账，具体以产品说明书为准。"
-FAITHFUL = "李女士您好，赎回申请确认后，资金通常在下一个工作日到账。"
-
-
-class Model:
-    """An OpenAI-compatible server that answers as it is told and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.says = ""
-        self.raw: web.Response | None = None
-        self.asked: list[dict[str, Any]] = []
-        self.hangs = False
-        self.elsewhere: list[str] = []
-        self.meanwhile: Callable[[], Awaitable[None]] | None = None
-
-    async def complete(self, request: web.Request) -> web.StreamResponse:
-        """Chat completions."""
-        self.asked.append(await request.json())
-        if self.meanwhile is not None:
-            await self.meanwhile()
-        if self.hangs:
-            await asyncio.Event().wait()
-        if self.raw is not None:
-            return self.raw
-        choice = {
-            "index": 0,
-            "finish_reason": "stop",
-            "message": {"role": "assistant", "content": self.says},
-        }
-        answer = {"id": "x", "object": "chat.completion", "created": 1, "model": "m"}
-        return web.json_response(answer | {"choices": [choice]})
-
-    async def other_host(self, request: web.Request) -> web.Response:
-        """Where a redirect leads."""
-        self.elsewhere.append(await request.text())
-        return web.Response()
-
-    def writes(self, *sentences: tuple[str, Any]) -> None:
-        """Sentences with the number of the passage each claims to come from."""
-        parts = [{"text": words, "passage": passage} for words, passage in sentences]
-        self.says = json.dumps({"sentences": parts}, ensure_ascii=False)
-
-
-@pytest.fixture
-def model() -> Model:
-    return Model()
-
-
-@pytest.fixture
-async def address(model: Model) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", model.complete)
-    app.router.add_post("/elsewhere", model.other_host)
-    async with TestServer(app) as server:
-        yield str(server.make_url("/v1"))
-
-
-@pytest.fixture
-async def writer(address: str) -> AsyncIterator[Writer]:
-    """The writer as the product makes it, only less patient."""
-    async with AsyncOpenAI(base_url=address, api_key="canary-key", max_retries=0) as client:
-        yield OpenAIWriter(client, "m", patience=0.5)
-
-
-class Bench:
-    """A library of two materials, an RM and a customer."""
-
-    def __init__(self, product: Product, session: AsyncSession, writer: Writer) -> None:
-        self.product, self.session, self.writer = product, session, writer
-        self.rm: Staff
-        self.customer: Customer
-        self.best: Version
-        self.asked = 0
-
-    async def suggest(self, text: str = ASKED, writer: Writer | None = None) -> Suggestion:
-        """A suggestion for that question."""
-        self.asked += 1
-        now = self.product.clock()
-        facts = await book.facts_of(self.session, self.customer, now)
-        return await suggestions.suggest(
-            self.session,
-            Question(f"typed:{self.asked}", text, self.rm.id),
-            facts,
-            index=self.product.parts.index,
-            writer=writer or self.writer,
-            now=now,
-        )
-
-
-@pytest.fixture
-async def bench(product: Product, session: AsyncSession, writer: Writer) -> Bench:
-    made = Bench(product, session, writer)
-    made.rm = await a_staff(session, Role.RM)
-    made.customer = await a_customer(session, name="{{7*7}}<script>昵称</script>")
-    await a_follow(session, made.rm, made.customer)
-    await a_product(session, rating=2, name="安心添利90天")
-    made.best = await an_approved_material(session, body=BODY)
-    await an_approved_material(
-        session,
-        title="赎回到账进度查询",
-        body="您可以在手机银行的交易记录里查看赎回的处理进度，热线服务时间为9:00至18:00。",
-        questions=("赎回到账进度在哪查", "赎回的钱到账没有怎么看", "查赎回到账"),
-    )
-    await session.commit()
-    await product.parts.index.catch_up(session, product.clock())
-    return made
+from tests.builders import a_customer, a_staff
+from tests.knowledge.wire import ASKED, BODY, FAITHFUL, Bench, Model
 
 
 async def test_faithful_wording_is_offered_with_its_source(bench: Bench, model: Model) -> None:

@@ -12,7 +12,7 @@ from scheduler import clock, sending
 from scheduler.models import TouchState
 from tests.scheduler.worlds import Bank
 
-SEND, COLLECT, RECONCILE, EXPIRE, RENEW, ENROL, ANCHOR = clock.JOBS
+SEND, COLLECT, RECONCILE, EXPIRE, RENEW, ENROL, ANCHOR, MATCH = clock.JOBS
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'touch'::regclass"
 OTHERS = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
     AND pid <> pg_backend_pid() AND (state LIKE '%transaction%' OR wait_event_type = 'Lock')"""

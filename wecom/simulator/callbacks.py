@@ -11,7 +11,8 @@ from typing import Any, Literal
 import aiohttp
 import structlog
 
-from wecom.simulator.corp import ARCHIVE, ARCHIVE_AGENT_ID, CUSTOMER_CONTACT, SERVICE, App
+from wecom.archive_consent import ARCHIVE_AGENT_ID
+from wecom.simulator.corp import ARCHIVE, CUSTOMER_CONTACT, SERVICE, App
 from wecom.simulator.envelope import encrypt, signed, xml
 from wecom.simulator.faults import Faults
 

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from wecom.archive_consent import ARCHIVE_AGENT_ID
+
 CUSTOMER_CONTACT, SERVICE, ARCHIVE = "customer_contact", "service", "archive"
 EVERY_FUNCTION = frozenset({CUSTOMER_CONTACT, SERVICE, ARCHIVE})
 AREAS = {"externalcontact/": CUSTOMER_CONTACT, "kf/": SERVICE, "msgaudit/": ARCHIVE}
-ARCHIVE_AGENT_ID = 2000004
 
 
 @dataclass

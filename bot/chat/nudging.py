@@ -1,0 +1,54 @@
+"""Server-sent events beside a chat: a nudge whenever something of it may have changed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from aiohttp import web
+
+from bank.bells import BELLS, EVERYBODY
+from knowledge import indexing
+
+HEARTBEAT_SECONDS = 20.0
+NUDGE = b"event: suggestion\ndata: look\n\n"
+
+Stands = Callable[[], Awaitable[bool]]
+
+
+async def nudges(request: web.Request, bell: str, chat: str, stands: Stands) -> web.StreamResponse:
+    """Nudge whenever `bell` rings for this chat, or the library changes.
+
+    It ends with what the page may see: every nudge asks whether that still stands.
+    """
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    bells = request.app[BELLS]
+    with bells.ear(bell) as rung, bells.ear(indexing.BELL) as changed:
+        # What happened before the stream stood was heard by nobody.
+        heard = True
+        with suppress(ConnectionResetError):
+            while True:
+                await response.write(NUDGE if heard else b": here\n\n")
+                heard = await _heard(chat, rung, changed)
+                if heard and not await stands():
+                    await response.write(NUDGE)  # The open page looks, and is told whose it is not.
+                    break
+    return response
+
+
+async def _heard(chat: str, rung: asyncio.Queue[str], changed: asyncio.Queue[str]) -> bool:
+    """Whether this chat or the library was rung; quiet for a heartbeat is False."""
+    ears = (asyncio.create_task(_mine(chat, rung)), asyncio.create_task(changed.get()))
+    try:
+        done, _ = await asyncio.wait(
+            ears, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        for ear in ears:
+            ear.cancel()
+    return bool(done)
+
+
+async def _mine(chat: str, rung: asyncio.Queue[str]) -> None:
+    while await rung.get() not in (chat, EVERYBODY):
+        pass
