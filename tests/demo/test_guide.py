@@ -46,8 +46,8 @@ async def test_it_says_how_to_send_more_than_words_by_a_title_that_is_there(page
     assert "赎回到账一图看懂" in page
 
 
-async def test_ten_steps_lead_to_codes_groups_and_faults(page: str) -> None:
-    assert re.findall(r"<strong>(\d+)　", page) == [str(number) for number in range(1, 11)]
+async def test_eleven_steps_lead_to_codes_groups_and_faults(page: str) -> None:
+    assert re.findall(r"<strong>(\d+)　", page) == [str(number) for number in range(1, 12)]
     links = [URL(link.replace("&amp;", "&")) for link in re.findall(r'href="([^"]+)"', page)]
     leads_to = {link.query.get("next", link.path) for link in links}
     assert {"/channels", "/sops", "/groups", "/system/repairs", "/simulator/faults"} <= leads_to

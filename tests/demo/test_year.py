@@ -17,7 +17,7 @@ from content.models import Passage, Product, ProductKind, Version
 from customers.models import Consent, Customer, Follow, Purpose
 from knowledge import replies
 from knowledge.models import Suggestion, SuggestionState
-from knowledge.suggestions import PICKED
+from knowledge.picking import PICKED
 from outbound.facts import policy_of
 from scheduler import enrolment, touches
 from scheduler.models import (
