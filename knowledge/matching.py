@@ -21,6 +21,7 @@ class Candidate:
     passage_position: int
     risk: int
     product_codes: frozenset[str]
+    named: bool = False  # the question names a product it is about
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def rank(
 
 def _match(candidate: Candidate, held: frozenset[str], turned_down: frozenset[UUID]) -> Match:
     score, reasons = candidate.score, [_likeness(candidate)]
+    if candidate.named:
+        reasons.append("客户提到了文中产品")
     if candidate.product_codes & held:
         score += HELD_PRIOR
         reasons.append("客户持有文中产品")

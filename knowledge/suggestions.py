@@ -28,7 +28,7 @@ from compliance.verdict import Role as Speaker
 from content import library, products
 from content.sendable import SHAPES
 from customers.book import CustomerFacts
-from knowledge.hybrid import Audience, Hit
+from knowledge.hybrid import Audience, Found, Hit
 from knowledge.indexing import LibraryIndex
 from knowledge.matching import Candidate, Match, rank
 from knowledge.models import Suggestion, SuggestionState
@@ -83,7 +83,7 @@ async def suggest(
     candidates = candidates_of(live, documents)
     matches = rank(candidates, held=facts.held_products, turned_down=turned_down)
     matches = await _without_used(session, question, matches)
-    suggestion = _blank(question, facts, masked, index, found.tier, found.confidence, now)
+    suggestion = _blank(question, facts, masked, found, now)
     suggestion.filters = _filters(audience, found.hits, live)
     suggestion.candidates = [_shown(match) for match in matches]
     if found.tier == "none" or not matches:
@@ -177,6 +177,7 @@ def _candidate(hit: Hit, document: library.LibraryDocument) -> Candidate:
         passage_position=hit.passage_position or 0,
         risk=document.risk,
         product_codes=frozenset(document.product_codes),
+        named=hit.named,
     )
 
 
@@ -184,9 +185,7 @@ def _blank(
     question: Question,
     facts: CustomerFacts,
     masked: str,
-    index: LibraryIndex,
-    tier: str,
-    confidence: float,
+    found: Found,
     now: datetime,
 ) -> Suggestion:
     return Suggestion(
@@ -197,11 +196,11 @@ def _blank(
         channel=question.channel.value,
         question=masked,
         created_at=now,
-        tier=tier,
-        confidence=confidence,
+        tier=found.tier,
+        confidence=found.confidence,
         draft="",
         writer="",
-        generation=index.hybrid.generation,
+        generation=found.generation,
     )
 
 

@@ -12,7 +12,13 @@ from bot.chaos.tables import again
 
 # A twentieth of the full counts, but for what takes longest: twenty kills of F-01, fifty stories of
 # F-05 beside the two hundred of tests/bot/test_effects.py. Nobody asks for a number of days.
-SHARES = dict.fromkeys(SCENARIOS, 0.05) | {"F-01": 0.02, "F-05": 0.005, "F-20": 0.02, "days": 0.01}
+SHARES = dict.fromkeys(SCENARIOS, 0.05) | {
+    "F-01": 0.02,
+    "F-03": 0.01,
+    "F-05": 0.005,
+    "F-20": 0.02,
+    "days": 0.01,
+}
 
 
 @pytest.fixture
