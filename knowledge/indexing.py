@@ -59,7 +59,8 @@ class LibraryIndex:
             if not self._folder.exists():
                 return NOT_SAVED
             mark = await asyncio.to_thread(saved.load, self._folder)
-            seq = int(mark.partition(" ")[0])
+            number = mark.partition(" ")[0]
+            seq = int(number) if number.isdecimal() else 0
             if mark != await _mark(session, seq):
                 raise IndexDamaged(self._folder, "saved from another history of the library")
         except IndexDamaged as damage:

@@ -175,9 +175,13 @@ class PgvectorStore:
         Times are the database's own, the one clock all processes share.
         """
         if isinstance(index, PgvectorIndex):
-            used = f"UPDATE {SCHEMA}.vector_set SET used_at = now() WHERE name = %s RETURNING 1"
+            used = (
+                f"UPDATE {SCHEMA}.vector_set SET used_at = now() WHERE name = %s"
+                " RETURNING to_regclass(%s)"
+            )
             with _connected(self._engine) as connection:
-                index.gone = _first(connection, used, index.name) is None
+                there = _first(connection, used, index.name, f"{SCHEMA}.{index.name}")
+                index.gone = there is None
         # A table of another role stays: it is its owner's to drop.
         with suppress(errors.InsufficientPrivilege), _connected(self._engine) as connection:
             unused = (

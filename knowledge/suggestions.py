@@ -28,6 +28,7 @@ from compliance.verdict import Role as Speaker
 from content import library, products
 from content.sendable import SHAPES
 from customers.book import CustomerFacts
+from knowledge import effects
 from knowledge.hybrid import Audience, Found, Hit
 from knowledge.indexing import LibraryIndex
 from knowledge.matching import Candidate, Match, rank
@@ -80,7 +81,7 @@ async def suggest(
     found = await asyncio.to_thread(index.hybrid.search, masked, audience, CANDIDATES)
     live, documents = await still_live(session, found.hits, audience)
     turned_down = await _turned_down(session, facts.customer_id, question)
-    candidates = candidates_of(live, documents)
+    candidates = await effects.weighed(session, candidates_of(live, documents), documents, now)
     matches = rank(candidates, held=facts.held_products, turned_down=turned_down)
     matches = await _without_used(session, question, matches)
     suggestion = _blank(question, facts, masked, found, now)

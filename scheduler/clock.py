@@ -20,6 +20,7 @@ from bank.database import Sessions, utc_now
 from bank.settings import Settings
 from content import review
 from content.files import LocalFileStore
+from knowledge import effects
 from outbound import media
 from scheduler import reconciling, results, sending, triggers
 from wecom.client import WeComClient
@@ -74,6 +75,12 @@ async def anchor(sessions: Sessions, wecom: WeComClient, settings: Settings, now
     return await keep_day(sessions, open_heads(settings), now)
 
 
+async def weigh(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> int:
+    """Count what became of each material lately, for ranking to look at."""
+    async with sessions.begin() as session:
+        return await effects.count(session, settings.attribution_model, now)
+
+
 async def renew(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> int:
     """Upload files in use again before they die at WeCom."""
     return await media.renew(sessions, LocalFileStore(settings.home / "files"), wecom, now)
@@ -97,6 +104,7 @@ JOBS = (
     Job(renew, 600, "media"),
     # Dates move once a day; asking every hour catches up after any outage.
     Job(enrol, 3600, "dates"),
+    Job(weigh, 3600, "effects"),
     # Looked at often, done once a day: a book that has just begun gets its first head at once.
     Job(anchor, 60, "audit"),
 )
