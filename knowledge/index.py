@@ -118,6 +118,7 @@ class FaissIndex:
 
     def __init__(self, built: Any) -> None:
         self._faiss = built
+        self.file: Path | None = None
 
     def __len__(self) -> int:
         return int(self._faiss.ntotal)
@@ -275,6 +276,11 @@ class FaissStore:
         """Write a file whose name is its checksum; it appears whole or not at all."""
         if not isinstance(index, FaissIndex):
             raise TypeError("vectors of another store")
+        if index.file is not None and index.file.parent == folder and index.file.exists():
+            return index.file.name
+        if index.file is not None and isinstance(index, IvfIndex):
+            # Its cells are mapped: written again, they would only name the file that is gone.
+            index = IvfIndex.trained(index.vectors(np.arange(len(index))))
         beside = folder / f".vectors.{os.getpid()}"
         index.write(beside)
         with beside.open("r+b") as file:
@@ -297,7 +303,10 @@ class FaissStore:
         built = engine.read_index(str(path), engine.IO_FLAG_MMAP)
         if (built.ntotal, built.d) != (rows, dimension):
             raise IndexDamaged(path, "count or dimension differs")
-        return IvfIndex.ready(built) if isinstance(built, engine.IndexIVF) else FlatIndex(built)
+        cells = isinstance(built, engine.IndexIVF)
+        index: FaissIndex = IvfIndex.ready(built) if cells else FlatIndex(built)
+        index.file = path
+        return index
 
     def tidy(self, index: VectorIndex | None) -> None:
         """Files are cleared away as others are written."""

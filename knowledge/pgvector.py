@@ -326,9 +326,19 @@ def _write(connection: psycopg.Connection[Any], name: str, rows: Rows, graph: bo
         copy.write(COPY_END)
     connection.execute(_about("CREATE UNIQUE INDEX ON {table} (number)", name))
     if graph:
-        connection.execute(f"SET LOCAL maintenance_work_mem = '{BUILDING_MEMORY}'".encode())
-        connection.execute(_about(GRAPH, name))
+        _draw_graph(connection, name)
     connection.execute(_about("ANALYZE {table}", name))
+
+
+def _draw_graph(connection: psycopg.Connection[Any], name: str) -> None:
+    connection.execute(f"SET LOCAL maintenance_work_mem = '{BUILDING_MEMORY}'".encode())
+    try:
+        with connection.transaction():
+            connection.execute(_about(GRAPH, name))
+    except (errors.DiskFull, errors.OutOfMemory):
+        # A container's shared memory may be too small for several builders; one needs none.
+        connection.execute("SET LOCAL max_parallel_maintenance_workers = 0")
+        connection.execute(_about(GRAPH, name))
 
 
 def _lines(rows: Rows) -> Iterable[bytes]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import numpy as np
 import psycopg
@@ -23,7 +23,13 @@ from knowledge.index import (
     VectorsGone,
     VectorStore,
 )
-from knowledge.pgvector import SCHEMA, PgvectorStore, PgvectorUnusable, prepare
+from knowledge.pgvector import (
+    SCHEMA,
+    PgvectorStore,
+    PgvectorUnusable,
+    grant_vectors,
+    prepare,
+)
 
 OPENS = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 CLOSES = datetime(2026, 6, 30, 16, 0, tzinfo=UTC)
@@ -200,6 +206,21 @@ class TestEveryIndex:
 
 
 @pytest.mark.parametrize("ivf_from", [NEVER, 1])
+def test_what_was_taken_from_a_file_is_kept_again_even_when_that_is_gone(
+    tmp_path: Path, ivf_from: int
+) -> None:
+    store, rows = FaissStore(ivf_from), rows_of(around(300))
+    name = store.keep(store.hold(rows), tmp_path)
+    taken = store.take(name, tmp_path, rows=300, dimension=32)
+    assert store.keep(taken, tmp_path) == name
+    (tmp_path / name).unlink()
+    again = store.take(store.keep(taken, tmp_path), tmp_path, rows=300, dimension=32)
+    found, _ = again.search(rows.vectors[7], 1, within(rows))
+    assert found.tolist() == [7]
+    assert [file.suffix for file in tmp_path.iterdir()] == [".vectors"]
+
+
+@pytest.mark.parametrize("ivf_from", [NEVER, 1])
 @pytest.mark.parametrize("where", [0, 20, 200, -1])
 def test_a_changed_byte_of_the_file_is_noticed(tmp_path: Path, where: int, ivf_from: int) -> None:
     store = FaissStore(ivf_from)
@@ -301,11 +322,34 @@ def test_a_table_that_lost_rows_is_not_taken_and_is_written_again(
     assert len(tables.take(name, tmp_path, rows=20, dimension=32)) == 20
 
 
-def test_a_role_that_may_not_enable_it_is_told_what_to_do(database: str) -> None:
+@pytest.fixture
+def role(database: str) -> Iterator[str]:
+    """A role of the application that owns nothing."""
+    name = f"siyu_app_{uuid4().hex[:8]}"
     with psycopg.connect(plain_url(database), autocommit=True) as connection:
-        connection.execute("CREATE ROLE vectors_nobody LOGIN")
-        try:
-            with pytest.raises(PgvectorUnusable, match="siyu migrate --grant-to"):
-                prepare(database.replace("//postgres:", "//vectors_nobody:", 1))
-        finally:
-            connection.execute("DROP ROLE vectors_nobody")
+        connection.execute(f"CREATE ROLE {name} LOGIN".encode())
+    yield name
+    with psycopg.connect(plain_url(database), autocommit=True) as connection:
+        connection.execute(f"DROP OWNED BY {name}; DROP ROLE {name}".encode())
+
+
+def test_a_role_that_may_not_enable_it_is_told_what_to_do(database: str, role: str) -> None:
+    with pytest.raises(PgvectorUnusable, match="siyu migrate --grant-to"):
+        prepare(database.replace("//postgres:", f"//{role}:", 1))
+
+
+def test_a_role_that_was_granted_it_works_and_reads_nothing_more(database: str, role: str) -> None:
+    prepare(database)
+    grant_vectors(database, role)
+    as_role = database.replace("//postgres:", f"//{role}:", 1)
+    prepare(as_role)
+    store, rows = PgvectorStore(as_role), rows_of(around(20))
+    index = store.hold(rows)
+    store.tidy(index)
+    assert len(index.search(rows.vectors[0], 3, within(rows))[0]) == 3
+    store.close()
+    with (
+        psycopg.connect(plain_url(as_role)) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute("SELECT count(*) FROM customer")
