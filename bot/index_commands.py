@@ -126,5 +126,5 @@ async def _status(sessions: Sessions, index: LibraryIndex, settings: Settings) -
         documents=len(saved.hybrid),
         seq=saved.seq,
         newest=newest,
-        held_by=saved.hybrid.kinds,
+        held_by=[f"{kind} {rows}" for kind, rows in saved.hybrid.held_by],
     )

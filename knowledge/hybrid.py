@@ -102,10 +102,9 @@ class HybridIndex:
         return any(segment.dense.gone for segment in self._state.snapshot.segments)
 
     @property
-    def kinds(self) -> list[str]:
-        """What holds the vectors of each segment, and how many rows."""
-        segments = self._state.snapshot.segments
-        return [f"{segment.dense.kind} {len(segment.dense)}" for segment in segments]
+    def held_by(self) -> list[tuple[str, int]]:
+        """For each segment what holds its vectors, and how many rows."""
+        return [(s.dense.kind, len(s.dense)) for s in self._state.snapshot.segments]
 
     def search(self, text: str, audience: Audience, k: int) -> Found:
         """The k documents that fit the text best among those the audience may find."""

@@ -157,7 +157,7 @@ def test_a_twin_outside_the_filter_never_appears_in_a_thousand_searches(
         entries.append(an_entry(f"shut-{number}", text, **closed[number % len(closed)]))
     index = an_index(*entries, store=store)
     index.fit()
-    assert len(index.kinds) == 1
+    assert len(index.held_by) == 1
     index.remove_document("open-0")
     for number in dice.integers(0, 400, size=1000):
         text = wordings[number]
@@ -171,16 +171,14 @@ def test_a_fit_publishes_one_segment_in_the_store_and_changes_wait_beside_it(
     store: VectorStore,
 ) -> None:
     index = an_index(*a_questioned_library(30), store=store)
-    assert {kind.split()[0] for kind in index.kinds} == {"flat"}
+    assert {kind for kind, _ in index.held_by} == {"flat"}
     index.fit()
-    [published] = index.kinds
+    [(kind, rows)] = index.held_by
     index.replace_document("new", [an_entry("new", "黄金积存怎么开通")])
-    assert index.kinds[0] == published
+    assert index.held_by == [(kind, rows), ("flat", 1)]
     assert names(index.search("黄金积存怎么开通", RM, 1)) == ["new"]
     index.fit()
-    [later] = index.kinds
-    assert later.split()[0] == published.split()[0]
-    assert int(later.split()[1]) == int(published.split()[1]) + 1
+    assert index.held_by == [(kind, rows + 1)]
     assert names(index.search("黄金积存怎么开通", RM, 1)) == ["new"]
 
 

@@ -211,10 +211,10 @@ async def test_with_vectors_in_the_database_a_restart_takes_them_up_from_there(
     await office.session.commit()
     await index.catch_up(office.session, MONDAY)
     await index.learn(office.session, MONDAY)
-    assert [kind.split()[0] for kind in index.hybrid.kinds] == ["pgvector"]
+    assert [kind for kind, _ in index.hybrid.held_by] == ["pgvector"]
     after = LibraryIndex(encoder, tmp_path / "index", store)
     assert await after.restore(office.session) == ""
-    assert after.hybrid.kinds == index.hybrid.kinds
+    assert after.hybrid.held_by == index.hybrid.held_by
     assert found(after) == {version.id}
     take_away_vectors(database)
     await after.catch_up(office.session, MONDAY)
