@@ -19,13 +19,13 @@ from knowledge.calibration import (
     held_out,
     untaught,
 )
-from knowledge.conditions import Conditions
+from knowledge.conditions import Audience, Conditions
 from knowledge.contrastive import Schedule, fit
 from knowledge.encoder import Encoder, StaticEncoder, Vectors
 from knowledge.grams import Grams
 from knowledge.index import FaissStore, FlatIndex, IndexDamaged, Rows, VectorsGone, VectorStore
 from knowledge.lexical import Mask, Synonyms, terms
-from knowledge.snapshot import Audience, Document, Entry, Query, Ranked, Role, Segment, Snapshot
+from knowledge.snapshot import Document, Entry, Query, Ranked, Role, Segment, Snapshot
 from knowledge.state import State, digest, load, save
 from knowledge.training.intents import small_talk
 

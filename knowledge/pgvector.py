@@ -109,9 +109,7 @@ def grant_vectors(url: str, role: str) -> None:
     )
     with psycopg.connect(plain_url(url)) as connection:
         for statement in statements:
-            connection.execute(
-                sql.SQL(statement).format(role=sql.Identifier(role))  # type: ignore[arg-type]
-            )
+            connection.execute(sql.SQL(statement).format(role=sql.Identifier(role)))
 
 
 def _first(connection: psycopg.Connection[Any], query: str, *values: Any) -> Any:
@@ -292,7 +290,7 @@ def _query(
 def _about(statement: str, name: str, **more: sql.Composable) -> sql.Composed:
     """The statement about that table."""
     table = sql.Identifier(SCHEMA, name)
-    return sql.SQL(statement).format(table=table, **more)  # type: ignore[arg-type]
+    return sql.SQL(statement).format(table=table, **more)
 
 
 def _name(rows: Rows) -> str:

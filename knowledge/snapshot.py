@@ -23,7 +23,7 @@ Role = Literal["title", "passage", "question"]
 CANDIDATES = 200
 # Material on the product a question names goes first if it fits at least so well as a share of the
 # best: who names a product means it, but its brochure does not answer how to change a card.
-NAMED_FIT = 0.5
+NAMED_FIT = 1 / 3
 # Equal texts in different segments may differ in the last bits of their sums; that is a tie.
 ROUND = 5
 
@@ -303,7 +303,7 @@ def _only(within: Within, rows: Ids) -> Within:
 
 
 def _named_first(theirs: Iterable[Ranked], ranked: Sequence[Ranked]) -> list[Ranked]:
-    """What is about the named product and fits half as well as the best, then all others."""
+    """What is about the named product and fits a third as well as the best, then all others."""
     least = NAMED_FIT * ranked[0].score
     named = {r.entry.document: replace(r, named=True) for r in theirs if r.score >= least}
     return [*named.values(), *(r for r in ranked if r.entry.document not in named)]

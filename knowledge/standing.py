@@ -29,7 +29,7 @@ UNKNOWN = Standing()
 
 def prior(standing: Standing) -> float:
     """What it adds to a score, at most 0.07 and at least -0.03; nothing for an unknown one."""
-    fresh = FRESH_PRIOR * 0.5 ** (max(0.0, standing.days) / FRESH_HALF_DAYS)
+    fresh: float = FRESH_PRIOR * 0.5 ** (max(0.0, standing.days) / FRESH_HALF_DAYS)
     share = (standing.taken + DOUBT / 2) / (standing.decided + DOUBT)
     liked = TAKEN_PRIOR * (2 * share - 1)
     worth = math.log1p(standing.credited) / math.log1p(CREDITED_FULL)

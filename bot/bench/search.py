@@ -22,7 +22,7 @@ from bank.database import plain_url
 from bank.settings import Settings
 from bot.bench import shelf
 from bot.bench.machine import percentile
-from knowledge.conditions import Audience, Conditions, Within
+from knowledge.conditions import Audience, Conditions, Place, Within
 from knowledge.encoder import Encoder, load_encoder, unit
 from knowledge.index import FaissStore, Ids, IvfIndex, Rows, VectorIndex, Vectors, VectorStore
 from knowledge.pgvector import SCHEMA, PgvectorStore, prepare
@@ -124,7 +124,7 @@ def _texts(number: int) -> list[str]:
 def _conditions(size: int, dice: np.random.Generator) -> Conditions:
     """One row in ten is over, one in ten is for groups alone, three in ten are a branch's own."""
     everywhere = frozenset({"single_chat", "group"})
-    places = [(everywhere, None), (frozenset({"group"}), None)]
+    places: list[Place] = [(everywhere, None), (frozenset({"group"}), None)]
     places += [(everywhere, frozenset({branch})) for branch in BRANCHES]
     shares = np.array([0.6, 0.1] + [0.3 / len(BRANCHES)] * len(BRANCHES))
     micro = np.array([int(t.timestamp()) * 1_000_000 for t in (YESTERDAY, NOW, TOMORROW)])

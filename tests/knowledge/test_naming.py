@@ -7,7 +7,7 @@ from knowledge.naming import names_in
 from tests.knowledge.test_hybrid import PUDONG, RM, an_entry, an_index, names
 
 PRODUCT = frozenset({"P0012", "安心添利90天"})
-BROCHURE = an_entry("brochure", "本产品到期前不可赎回，到期后资金自动到账", products=PRODUCT)
+BROCHURE = an_entry("brochure", "赎回后资金几天内到账以说明书为准", products=PRODUCT)
 GENERAL = an_entry("general", "赎回几天到账")
 
 
