@@ -157,6 +157,7 @@ def withdrawal_command(
 @app.command(name="search")
 def search_command(
     sizes: Annotated[str, typer.Option(help="Rows, by commas.")] = "1000,10000,100000,1000000",
+    indexes: Annotated[str, typer.Option(help="Of flat;ivf;pgvector, exact;pgvector, graph.")] = "",
     materials: Annotated[
         int, typer.Option(help="Then messages to suggestions, with so many materials.")
     ] = 0,
@@ -168,7 +169,8 @@ def search_command(
     rows = tuple(int(size) for size in sizes.split(",") if size)
     found: list[Any] = []
     if rows:
-        plan = search.Plan(rows, tell=console.print)
+        wanted = tuple(name for name in indexes.split(";") if name)
+        plan = search.Plan(rows, indexes=wanted, tell=console.print)
         with a_bank() as settings:
             found.append(search.measure(settings, plan))
         tables.show_searching(console, found[-1])

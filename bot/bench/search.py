@@ -39,10 +39,11 @@ NEVER = 1 << 62
 
 @dataclass(frozen=True)
 class Plan:
-    """Sizes in rows, how many questions at each, and from where a graph is built."""
+    """Sizes in rows, how many questions at each, and which indexes: all where none is named."""
 
     sizes: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     questions: int = 200
+    indexes: tuple[str, ...] = ()
     tell: Callable[[str], None] = field(default=lambda _: None)
 
 
@@ -59,6 +60,13 @@ class Figures:
     recall: float
     memory_mib: float
     stored_mib: float
+
+    def line(self) -> str:
+        """What was measured, while the rest still runs."""
+        return (
+            f"    p50 {self.p50_ms:.1f} ms, p95 {self.p95_ms:.1f} ms, recall {self.recall:.3f},"
+            f" built in {self.build_seconds:.0f} s"
+        )
 
 
 @dataclass(frozen=True)
@@ -92,13 +100,14 @@ def measure(settings: Settings, plan: Plan) -> Searching:
         within, allowed = Within(mask, np.ones(size, dtype=bool), AUDIENCE), float(mask.mean())
         best = _best(rows.vectors, asked, mask)
         for kind, store_at in KINDS.items():
-            if size >= LEAST_ROWS.get(kind, 0):
-                plan.tell(f"{size:,} rows, {kind}")
+            if size >= LEAST_ROWS.get(kind, 0) and kind in (plan.indexes or KINDS):
+                plan.tell(f"{size:,} rows, {kind} …")
                 store = store_at(settings.database_url)
                 # Equal contents share a table; these are not to share theirs.
                 own = replace(rows, encoder=f"{rows.encoder} {kind}")
                 figures.append(_at_size(kind, store, own, within, asked, best, settings))
                 store.close()
+                plan.tell(figures[-1].line())
     return Searching(plan.questions, allowed, figures)
 
 

@@ -62,7 +62,7 @@ def test_every_index_is_measured_side_by_side(database: str, tmp_path: Path) -> 
         (12_000, "ivf"),
         (12_000, "pgvector"),
     ]
-    assert len(told) == len(kinds)
+    assert len(told) == 2 * len(kinds)
     assert 0.2 < found.allowed < 0.6
     assert all(0 < each.p50_ms <= each.p95_ms for each in found.figures)
     assert all(each.recall > 0.95 for each in found.figures)
