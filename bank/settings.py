@@ -173,6 +173,11 @@ class Settings(BaseSettings):
         "builtin",
         description="`builtin`, or path or name of a sentence-transformers model (`[models]`).",
     )
+    vectors: Literal["faiss", "pgvector"] = Field(
+        "faiss",
+        description="Where vectors of the library are searched: `faiss` in each process, or"
+        " `pgvector` in the database, which needs its extension `vector` 0.8.",
+    )
     llm_base_url: str = Field(
         "", description="OpenAI-compatible endpoint of the wording model; empty: quoting writer."
     )

@@ -92,6 +92,7 @@ from knowledge import indexing, suggestions
 from knowledge.encoder import load_encoder
 from knowledge.indexing import LIBRARY_INDEX, LibraryIndex
 from knowledge.match_shelf import STOCKROOM, Stockroom
+from knowledge.vectors import open_store
 from knowledge.writer import WRITER, OpenAIWriter, QuotingWriter, Writer
 from outbound import alerts
 from outbound.attachments import Stock
@@ -108,6 +109,7 @@ AROUND = (straight_in, errors, shedding, *(each for each in MIDDLEWARES if each 
 HEARD = (
     inbox.BELL,
     indexing.BELL,
+    indexing.REBUILD_BELL,
     suggestions.BELL,
     customer_chat.QUESTION_BELL,
     talk.BELL,
@@ -208,6 +210,8 @@ async def open_parts(
         await stack.enter_async_context(bells.running())
         await stack.enter_async_context(door.running())
         encoder = await asyncio.to_thread(load_encoder, settings.encoder)
+        store = await asyncio.to_thread(open_store, settings.vectors, settings.database_url)
+        stack.callback(store.close)
         words = writer(settings)
         if isinstance(words, OpenAIWriter):
             stack.push_async_callback(words.close)
@@ -224,7 +228,7 @@ async def open_parts(
             sessions=sessions,
             wecom=wecom_client(settings, http, ledgers, pace),
             archive=archive_client(settings, http),
-            index=LibraryIndex(encoder, settings.home / "index"),
+            index=LibraryIndex(encoder, settings.home / "index", store),
             writer=words,
             files=LocalFileStore(settings.home / "files"),
             inbox=door,

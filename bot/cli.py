@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from bank.database import utc_now
 from bank.settings import Settings
 from bank.signing import open_signer
-from bot import audit_commands, logs, serve, sidecar
+from bot import audit_commands, index_commands, logs, serve, sidecar
 from bot import doctor as checkup
 from bot.demo import run, story
 from bot.evidence.checking import faults_of
@@ -28,6 +28,8 @@ from compliance import guard as rules
 from compliance.verdict import Role as Speaker
 from knowledge import retrieve as retrieval
 from knowledge.encoder import load_encoder
+from knowledge.pgvector import grant_vectors
+from knowledge.vectors import open_store
 from migrations import migrate as bring_up
 from migrations.granting import grant_to
 
@@ -39,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(audit_commands.commands, name="audit")
+app.add_typer(index_commands.commands, name="index")
 
 
 def main() -> None:
@@ -122,8 +125,11 @@ def migrate(
     """
     with serve.with_database(_settings()) as ready:
         bring_up(ready.database_url)
+        open_store(ready.vectors, ready.database_url).close()
         if role:
             grant_to(ready.database_url, role)
+        if role and ready.vectors == "pgvector":
+            grant_vectors(ready.database_url, role)
     typer.echo("schema is current")
 
 

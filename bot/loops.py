@@ -85,6 +85,7 @@ def _loops(settings: Settings, parts: Parts, role: Role) -> list[Coroutine[Any, 
         _every(parts, PAIRS_PAUSE, note_callbacks),
         _on_bell(parts, indexing.BELL, LIBRARY_PATIENCE, catch_up_library),
         _every(parts, LEARNING_PAUSE, learn),
+        rebuild_when_asked(parts),
     ]
     if role == "web":
         return follow
@@ -131,6 +132,20 @@ async def learn(parts: Parts) -> None:
     if parts.index.has_more_to_learn:
         async with parts.sessions.begin() as session:
             await parts.index.learn(session, parts.now())
+
+
+async def rebuild_when_asked(parts: Parts) -> None:
+    """Build the index from the database again whenever an operator says so."""
+    with parts.bells.ear(indexing.REBUILD_BELL) as ear:
+        while True:
+            await ear.get()
+            await _safely(parts, rebuild)
+
+
+async def rebuild(parts: Parts) -> None:
+    """Build the index again; what there is serves meanwhile."""
+    async with parts.sessions.begin() as session:
+        await parts.index.rebuild(session, parts.now())
 
 
 async def find_gaps(parts: Parts) -> None:

@@ -76,7 +76,8 @@ def evidence(ranked: Sequence[Ranked]) -> Evidence | None:
         return None
     first = ranked[0]
     lead = first.score - ranked[1].score if len(ranked) > 1 else first.score
-    return first.score, lead, first.dense
+    # What the question names comes first even before nearer texts; that is no lead.
+    return first.score, max(0.0, lead), first.dense
 
 
 def held_out(entries: Iterable[Entry]) -> list[Entry]:

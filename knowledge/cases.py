@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from content import library, products
 from content.models import PROMOTING
 from customers.book import CustomerFacts
-from knowledge import intents, steering
+from knowledge import effects, intents, steering
 from knowledge.conversation import Turn, Understood, understood
 from knowledge.finding import CANDIDATES, candidates_of, masked_question, source_of, still_live
 from knowledge.hybrid import Audience, Found, Hit
@@ -91,7 +91,8 @@ async def answers_to(session: AsyncSession, case: Case, index: LibraryIndex) -> 
     found = await asyncio.to_thread(index.hybrid.search, case.sought, case.audience, CANDIDATES)
     live, documents = await still_live(session, found.hits, case.audience)
     fitting = {key: each for key, each in documents.items() if _fits_mood(case.read, each)}
-    candidates = [c for c in candidates_of(live, documents) if c.version_id in fitting]
+    suited = [c for c in candidates_of(live, documents) if c.version_id in fitting]
+    candidates = await effects.weighed(session, suited, documents, case.now)
     turned_down = await _turned_down(session, case)
     matches = rank(candidates, held=case.facts.held_products, turned_down=turned_down)
     return Answers(found, live, fitting, await _without_used(session, case.question, matches))

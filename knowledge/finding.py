@@ -77,6 +77,7 @@ def _candidate(hit: Hit, document: library.LibraryDocument) -> Candidate:
         passage_position=hit.passage_position or 0,
         risk=document.risk,
         product_codes=frozenset(document.product_codes),
+        named=hit.named,
     )
 
 

@@ -5,7 +5,7 @@ copy that lags can hide a new material for a moment but never show a withdrawn o
 """
 
 import asyncio
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -18,15 +18,18 @@ from content import library
 from content.models import LibraryChange
 from knowledge.encoder import Encoder
 from knowledge.hybrid import Entry, HybridIndex
-from knowledge.index import IndexDamaged
+from knowledge.index import FaissStore, IndexDamaged, VectorStore
 from knowledge.models import IndexState
 from knowledge.snapshot import Document, Role
 
 log = structlog.get_logger("knowledge")
 
 BELL = "library"
+REBUILD_BELL = "index_rebuild"
 NAME = "library"
 AT_ONCE = 500
+TIDY_EVERY = timedelta(hours=1)
+NOT_SAVED = "nothing is saved here yet"
 
 
 class LibraryIndex:
@@ -35,34 +38,42 @@ class LibraryIndex:
     `caught_up` once everything was taken in that there was; `seq` is the last change known.
     """
 
-    def __init__(self, encoder: Encoder, folder: Path) -> None:
+    def __init__(self, encoder: Encoder, folder: Path, store: VectorStore | None = None) -> None:
         self.encoder = encoder
-        self.hybrid = HybridIndex(encoder)
+        self.store = store or FaissStore()
+        self.hybrid = HybridIndex(encoder, store=self.store)
         self.seq = 0
         self.caught_up = False
         self.has_more_to_learn = False
         self.is_learning = False
         self._folder = folder
         self._turn = asyncio.Lock()
+        self._tidied_at: datetime | None = None
 
-    async def restore(self, session: AsyncSession) -> None:
-        """Go on from what was saved, if it is what this database last noted; else from nothing."""
-        noted = await session.get(IndexState, NAME)
-        if noted is None or not self._folder.exists():
-            return
+    async def restore(self, session: AsyncSession) -> str:
+        """Go on from what was saved, if this database has been there; else from nothing.
+
+        Returns why nothing could be taken up, and nothing when it was.
+        """
+        saved = HybridIndex(self.encoder, store=self.store)
         try:
-            await asyncio.to_thread(self.hybrid.load, self._folder)
+            if not self._folder.exists():
+                return NOT_SAVED
+            mark = await asyncio.to_thread(saved.load, self._folder)
+            number = mark.partition(" ")[0]
+            seq = int(number) if number.isdecimal() else 0
+            if mark != await _mark(session, seq):
+                raise IndexDamaged(self._folder, "saved from another history of the library")
         except IndexDamaged as damage:
             log.warning("index_rebuilt", why=str(damage))
-            return
-        if self.hybrid.generation == noted.generation:
-            self.seq = noted.seq
-        else:
-            self.hybrid = HybridIndex(self.encoder)
+            return str(damage)
+        self.hybrid, self.seq = saved, seq
+        return ""
 
     async def catch_up(self, session: AsyncSession, now: datetime) -> int:
         """Take in what changed in the library since last time; returns how many changes."""
         async with self._turn:
+            await self._tidy(now)
             taken = 0
             while changes := await library.changes_since(session, self.seq, AT_ONCE):
                 await self._take_in(session, changes)
@@ -75,6 +86,24 @@ class LibraryIndex:
             self.caught_up = True
             return taken
 
+    async def _tidy(self, now: datetime) -> None:
+        """Hourly; vectors that were taken away meanwhile are built again by the next learning."""
+        if self._tidied_at is None or now - self._tidied_at >= TIDY_EVERY:
+            await asyncio.to_thread(self.hybrid.tidy)
+            self._tidied_at = now
+        if self.hybrid.is_missing_vectors:
+            self.has_more_to_learn = True
+
+    async def rebuild(self, session: AsyncSession, now: datetime) -> None:
+        """Build everything from the database again, beside what serves; swapped in when whole."""
+        fresh = LibraryIndex(self.encoder, self._folder, self.store)
+        await fresh.catch_up(session, now)
+        await asyncio.to_thread(fresh.hybrid.fit)
+        async with self._turn:
+            self.hybrid, self.seq = fresh.hybrid, fresh.seq
+            await self._save(session, now)
+        await self.catch_up(session, now)
+
     async def learn(self, session: AsyncSession, now: datetime) -> None:
         """Fit to the library's example questions and save; searches go on meanwhile."""
         self.has_more_to_learn, self.is_learning = False, True
@@ -83,8 +112,12 @@ class LibraryIndex:
         finally:
             self.is_learning = False
         async with self._turn:
-            await asyncio.to_thread(self.hybrid.save, self._folder)
-            await self._note(session, now)
+            await self._save(session, now)
+
+    async def _save(self, session: AsyncSession, now: datetime) -> None:
+        mark = await _mark(session, self.seq)
+        await asyncio.to_thread(self.hybrid.save, self._folder, mark)
+        await self._note(session, now)
 
     async def _take_in(self, session: AsyncSession, changes: list[LibraryChange]) -> None:
         # Of several changes to a version only the last one counts.
@@ -113,6 +146,14 @@ class LibraryIndex:
         await session.execute(row.on_conflict_do_update(index_elements=["name"], set_=facts))
 
 
+async def _mark(session: AsyncSession, seq: int) -> str:
+    """How far an index goes, in a word no other history of the library has."""
+    change = await session.get(LibraryChange, seq)
+    if change is None:
+        return str(seq)
+    return f"{seq} {change.version_id} {change.at.astimezone(UTC).isoformat()}"
+
+
 def entries_of(document: library.LibraryDocument) -> list[Entry]:
     """The rows of a document that can be found: its title, its passages, its example questions."""
     if document.valid_from is None or document.valid_until is None:
@@ -132,6 +173,7 @@ def entries_of(document: library.LibraryDocument) -> list[Entry]:
             channels=frozenset(document.channels),
             branches=None if document.branch_ids is None else frozenset(document.branch_ids),
             risk=document.risk,
+            products=frozenset((*document.product_codes, *document.product_names)),
         )
         for role, position, text in texts
     ]

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from knowledge import merit
+from knowledge.merit import UNKNOWN, Merit
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -21,6 +24,8 @@ class Candidate:
     passage_position: int
     risk: int
     product_codes: frozenset[str]
+    named: bool = False  # the question names a product it is about
+    merit: Merit = UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -44,19 +49,23 @@ def rank(
     held: frozenset[str],
     turned_down: frozenset[UUID] = frozenset(),
 ) -> list[Match]:
-    """Order candidates by fused score and two documented priors; ties by title, so stable."""
+    """Order candidates by fused score and small documented priors; ties by title, so stable."""
     matches = [_match(candidate, held, turned_down) for candidate in candidates]
     return sorted(matches, key=lambda m: (-m.score, m.candidate.title))
 
 
 def _match(candidate: Candidate, held: frozenset[str], turned_down: frozenset[UUID]) -> Match:
-    score, reasons = candidate.score, [_likeness(candidate)]
+    score = candidate.score + merit.prior(candidate.merit)
+    reasons = [_likeness(candidate)]
+    if candidate.named:
+        reasons.append("客户提到了文中产品")
     if candidate.product_codes & held:
         score += HELD_PRIOR
         reasons.append("客户持有文中产品")
     if candidate.version_id in turned_down:
         score += REJECTED_PRIOR
         reasons.append("此前对该客户标记过不合适，已后移")
+    reasons += merit.reasons(candidate.merit)
     if candidate.risk:
         reasons.append(f"风险等级 R{candidate.risk} 在客户可接受范围内")
     return Match(candidate, score, tuple(reasons))

@@ -1,4 +1,4 @@
-"""Tables: suggestions with all that it takes to replay them, content gaps, the index's cursor."""
+"""Tables: suggestions and what it takes to replay them, content gaps, effects, the cursor."""
 
 import enum
 from datetime import date, datetime
@@ -266,6 +266,21 @@ class HeardQuestion(SQLModel, table=True):
     question: str = Field(description="as asked, personal data masked")
     created_at: datetime = instant(description="when it was asked")
     gap_id: UUID | None = Field(default=None, foreign_key="content_gap.id", index=True)
+
+
+class MaterialEffect(SQLModel, table=True):
+    """What became of a material lately, as ranking looks at it; `effects.py` counts it anew."""
+
+    __tablename__ = "material_effect"
+    __table_args__ = (
+        CheckConstraint("taken >= 0 AND taken <= decided AND credited >= 0", name="counts"),
+    )
+
+    material_id: UUID = Field(foreign_key="material.id", primary_key=True)
+    decided: int = Field(description="suggestions an RM sent, edited or turned down")
+    taken: int = Field(description="those sent, as they were or edited")
+    credited: int = Field(description="conversions it has a share of")
+    counted_at: datetime = instant()
 
 
 class IndexState(SQLModel, table=True):

@@ -95,6 +95,9 @@ class Tried:
     matched_text: str
 
 
+HELD_BY = {"flat": "本机逐条", "ivf": "本机分区", "pgvector": "数据库"}
+
+
 @dataclass(frozen=True)
 class IndexPage:
     """`/knowledge`: how far the index has caught up, the newest match run, a trial search."""
@@ -105,11 +108,17 @@ class IndexPage:
     documents: int
     encoder: str
     run: MatchRun | None
+    held_by: list[tuple[str, int]]
     text: str
     risk: int
     tier: str
     confidence: float
     hits: list[Tried]
+
+    @property
+    def vectors(self) -> str:
+        """Where vectors are searched, in words."""
+        return "、".join(f"{HELD_BY[kind]} {rows:,} 条" for kind, rows in self.held_by)
 
 
 @routes.get("/suggestions")
@@ -258,6 +267,7 @@ async def index_page(request: web.Request) -> web.Response:
         documents=len(index.hybrid),
         encoder=index.encoder.name,
         run=await matches.last_run(session),
+        held_by=index.hybrid.held_by,
         text=text,
         risk=risk,
         tier=found.tier if found else "",

@@ -1,28 +1,32 @@
 """One state of the index, never changed: rows in segments, and who may find which of them."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from knowledge.conditions import Audience, Conditions, Within
 from knowledge.encoder import Vectors
-from knowledge.grams import Grams
-from knowledge.index import FaissIndex, VectorIndex
+from knowledge.grams import Grams, normalise
+from knowledge.index import Ids, VectorIndex
 from knowledge.lexical import Mask, Postings, Shelf, bm25
+from knowledge.naming import names_in
 
 Document = UUID | str
 Role = Literal["title", "passage", "question"]
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Rows looked at closely from each side; a row outside both is beaten on words and on meaning.
 CANDIDATES = 200
 # The vector of a text of up to so many grams (fifteen characters) tells what it is about; that of a
 # longer one blurs, so the longer the text, the smaller the share of the cosine.
 SHARP = 30
+# Material on the product a question names goes first if it fits at least so well as a share of the
+# best: who names a product means it, but its brochure does not answer how to change a card.
+NAMED_FIT = 1 / 3
 # Equal texts in different segments may differ in the last bits of their sums; that is a tie.
 ROUND = 5
 
@@ -33,7 +37,8 @@ class Entry:
 
     It may be found from `valid_from` up to but not including `valid_until`; an empty set of
     channels means nowhere, `branches` None means everywhere; `risk` is 0 to 5. `key` is the owner's
-    number for the text; the index does not read it.
+    number for the text; the index does not read it. `products` are the codes and full names of what
+    the document is about.
     """
 
     key: int
@@ -46,24 +51,16 @@ class Entry:
     channels: frozenset[str]
     branches: frozenset[UUID] | None
     risk: int
-
-
-@dataclass(frozen=True, slots=True)
-class Audience:
-    """For whom we look: the moment, the channel, the RM's branch, the highest suitable risk."""
-
-    now: datetime
-    channel: str
-    branch: UUID | None
-    risk_ceiling: int
+    products: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question as terms and as a vector."""
+    """A question as terms, as a vector, and as it was asked, for the names in it."""
 
     terms: NDArray[np.uint64]
     vector: Vectors
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +85,6 @@ class Fusion:
         return fused.astype(np.float32)
 
 
-def microseconds(moment: datetime) -> int:
-    """Whole microseconds since 1970; a time without a zone is refused, it could mean any hour."""
-    if moment.tzinfo is None:
-        raise ValueError("a time needs its zone")
-    return (moment - EPOCH) // timedelta(microseconds=1)
-
-
 @dataclass(frozen=True, slots=True)
 class Segment:
     """Rows that came in together: their terms, vectors and conditions."""
@@ -102,53 +92,51 @@ class Segment:
     entries: tuple[Entry, ...]
     postings: Postings
     dense: VectorIndex
-    opens: NDArray[np.int64]
-    closes: NDArray[np.int64]
-    risks: NDArray[np.int64]
-    places: list[tuple[frozenset[str], frozenset[UUID] | None]]
-    place_of: NDArray[np.int64]
-    rows_of: dict[Document, NDArray[np.int64]]
+    conditions: Conditions
+    rows_of: dict[Document, Ids]
+    rows_about: dict[str, Ids]
 
     @classmethod
-    def of(cls, entries: Sequence[Entry], found: Grams, vectors: Vectors) -> "Segment":
-        """The segment of these entries, given their terms and vectors row by row."""
-        dense = FaissIndex(vectors.shape[1])
-        dense.add(np.arange(len(entries)), vectors)
-        places = dict.fromkeys((e.channels, e.branches) for e in entries)
-        numbers = {place: number for number, place in enumerate(places)}
+    def of(
+        cls, entries: Sequence[Entry], found: Grams, dense: VectorIndex, conditions: Conditions
+    ) -> "Segment":
+        """The segment of these entries, given their terms, vectors and conditions row by row."""
         rows: dict[Document, list[int]] = {}
+        about: dict[str, list[int]] = {}
         for row, entry in enumerate(entries):
             rows.setdefault(entry.document, []).append(row)
+            for name in entry.products:
+                about.setdefault(normalise(name), []).append(row)
         return cls(
             entries=tuple(entries),
             postings=Postings.of(found),
             dense=dense,
-            opens=np.array([microseconds(e.valid_from) for e in entries], dtype=np.int64),
-            closes=np.array([microseconds(e.valid_until) for e in entries], dtype=np.int64),
-            risks=np.array([e.risk for e in entries], dtype=np.int64),
-            places=list(numbers),
-            place_of=np.array([numbers[e.channels, e.branches] for e in entries], dtype=np.int64),
+            conditions=conditions,
             rows_of={document: np.array(found) for document, found in rows.items()},
+            rows_about={name: np.array(found) for name, found in about.items()},
         )
 
     def allowed(self, audience: Audience) -> Mask:
         """The rows the audience may find: in date, its channel, its branch, not above its risk."""
-        now = microseconds(audience.now)
-        here = np.array(
-            [
-                audience.channel in channels and (branches is None or audience.branch in branches)
-                for channels, branches in self.places
-            ],
-            dtype=bool,
-        )
-        fresh = (self.opens <= now) & (now < self.closes)
-        mask: Mask = fresh & (self.risks <= audience.risk_ceiling) & here[self.place_of]
-        return mask
+        return self.conditions.allow(audience)
+
+    def about(self, names: Iterable[str]) -> Ids:
+        """The rows of documents about products of these names."""
+        found = [self.rows_about[name] for name in names if name in self.rows_about]
+        return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
+
+    def cosines(self, rows: Ids, vector: Vectors) -> Vectors:
+        """How near these rows are; without a vector nothing is near, and no row is looked up."""
+        if not vector.any():
+            return np.zeros(len(rows), dtype=np.float32)
+        near: Vectors = self.dense.vectors(rows) @ vector
+        return near
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A document among the results, with its best row."""
+    """A document among the results, with its best row; `named` when the question names what it is
+    about, so that it comes before nearer ones."""
 
     segment: int
     row: int
@@ -156,6 +144,7 @@ class Ranked:
     score: float
     lexical: float
     dense: float
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +170,12 @@ class Snapshot:
             for segment, alive in zip(self.segments, self.alive, strict=True)
         ]
         return np.concatenate([np.zeros((0, dimension), dtype=np.float32), *parts])
+
+    def is_whole(self, as_published: Callable[[VectorIndex], bool]) -> bool:
+        """Whether it is one segment, every row alive, its vectors where they should be."""
+        if len(self.segments) != 1:
+            return False
+        return bool(self.alive[0].all()) and as_published(self.segments[0].dense)
 
     def without(self, documents: Iterable[Document]) -> "Snapshot":
         """The same without these documents; what shares no row with them is shared, not copied."""
@@ -209,36 +204,66 @@ class Snapshot:
         return bm25(query.terms, shelves, allowed)
 
     def rank(
-        self, query: Query, allowed: Sequence[Mask], fusion: Fusion, k: int
+        self,
+        query: Query,
+        allowed: Sequence[Mask],
+        fusion: Fusion,
+        k: int,
+        audience: Audience | None = None,
     ) -> tuple[list[Ranked], list[NDArray[np.float64]]]:
         """The k best documents by their best allowed row, and the BM25 scores they were found with.
 
-        Ties are broken by the document's name, so that the same contents rank the same everywhere.
+        Documents about a product the question names come first, if they fit. Ties are broken by the
+        document's name, so that the same contents rank the same everywhere. `allowed` is what the
+        audience may find, for vectors that are searched elsewhere.
         """
         lexical = self.lexical(query, allowed)
+        within = [
+            Within(mask, alive, audience) for mask, alive in zip(allowed, self.alive, strict=True)
+        ]
+        ranked = self._ranked(query, lexical, within, fusion, k)
+        if ranked and (names := self._named(query)):
+            own = [_only(w, s.about(names)) for w, s in zip(within, self.segments, strict=True)]
+            theirs = self._ranked(query, lexical, own, fusion, k)
+            ranked = _named_first(theirs, ranked)[:k]
+        return ranked, lexical
+
+    def _named(self, query: Query) -> frozenset[str]:
+        """The codes and full names of products that stand in the question."""
+        return names_in(query.text, (name for s in self.segments for name in s.rows_about))
+
+    def _ranked(
+        self,
+        query: Query,
+        lexical: Sequence[NDArray[np.float64]],
+        within: Sequence[Within],
+        fusion: Fusion,
+        k: int,
+    ) -> list[Ranked]:
         best: dict[Document, Ranked] = {}
-        for number, mask in enumerate(allowed):
-            for found in self._nearest(number, query, lexical[number], mask, fusion, k):
+        for number, (words, among) in enumerate(zip(lexical, within, strict=True)):
+            scores = words if among.only is None else words * among.mask
+            for found in self._nearest(number, query, scores, among, fusion, k):
                 held = best.get(found.entry.document)
                 if held is None or _order(found) < _order(held):
                     best[found.entry.document] = found
-        return sorted(best.values(), key=_order)[:k], lexical
+        return sorted(best.values(), key=_order)[:k]
 
     def _nearest(
         self,
         number: int,
         query: Query,
         lexical: NDArray[np.float64],
-        mask: Mask,
+        within: Within,
         fusion: Fusion,
         k: int,
     ) -> Iterable[Ranked]:
         segment, reach = self.segments[number], max(CANDIDATES, 20 * k)
         rows = _highest(lexical, reach)
         if query.vector.any():
-            near, _ = segment.dense.search(query.vector, reach, mask)
+            near, _ = segment.dense.search(query.vector, reach, within)
             rows = np.union1d(rows, near)
-        dense = segment.dense.vectors(rows) @ query.vector
+        dense = segment.cosines(rows, query.vector)
         fused = np.round(fusion.score(lexical[rows], dense, segment.postings.lengths[rows]), ROUND)
         met: set[Document] = set()
         last = 0.0
@@ -266,7 +291,7 @@ class Snapshot:
             if rows is None:
                 continue
             rows = rows[mask[rows] & [segment.entries[r].role == "passage" for r in rows]]
-            dense = segment.dense.vectors(rows) @ query.vector
+            dense = segment.cosines(rows, query.vector)
             fused = fusion.score(words[rows], dense, segment.postings.lengths[rows])
             for row, score in zip(rows, fused, strict=True):
                 candidate = (-float(score), segment.entries[row].position)
@@ -280,6 +305,20 @@ def _highest(scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     if len(rows) > count:
         rows = rows[np.argpartition(-scores[rows], count)[:count]]
     return rows
+
+
+def _only(within: Within, rows: Ids) -> Within:
+    """The same, of these rows alone."""
+    mask = np.zeros_like(within.mask)
+    mask[rows] = within.mask[rows]
+    return replace(within, mask=mask, only=rows)
+
+
+def _named_first(theirs: Iterable[Ranked], ranked: Sequence[Ranked]) -> list[Ranked]:
+    """What is about the named product and fits a third as well as the best, then all others."""
+    least = NAMED_FIT * ranked[0].score
+    named = {r.entry.document: replace(r, named=True) for r in theirs if r.score >= least}
+    return [*named.values(), *(r for r in ranked if r.entry.document not in named)]
 
 
 def _order(found: Ranked) -> tuple[float, str, int]:

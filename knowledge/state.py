@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from knowledge.calibration import Calibration
+from knowledge.conditions import Conditions
 from knowledge.encoder import Encoder, StaticEncoder, Vectors
-from knowledge.index import FaissIndex, IndexDamaged, replace_file
+from knowledge.index import IndexDamaged, Rows, VectorIndex, VectorStore, remove_file, replace_file
 from knowledge.snapshot import Document, Entry, Fusion, Snapshot
 
 MANIFEST = "manifest.json"
-FORMAT = "siyu-index-1"
+FORMAT = "siyu-index-2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,14 @@ class State:
     snapshot: Snapshot
     calibration: Calibration | None
     digests: Mapping[Document, int]
+    generation: str = field(init=False)
 
-    @property
-    def generation(self) -> str:
-        """Names the contents and the encoder: equal contents in any order, equal generation."""
+    def __post_init__(self) -> None:
+        """Name it once, not at every search: contents in any order, encoder, calibration."""
         contents = sum(self.digests.values()) % 2**256
-        return hashlib.sha256(f"{contents:x} {self.encoder.name}".encode()).hexdigest()[:16]
+        learnt = f" {self.calibration}" if self.calibration else ""
+        named = hashlib.sha256(f"{contents:x} {self.encoder.name}{learnt}".encode())
+        object.__setattr__(self, "generation", named.hexdigest()[:16])
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,10 @@ class Stored:
 
     encoder: Encoder
     entries: list[Entry]
-    vectors: Vectors
+    dense: VectorIndex
     calibration: Calibration | None
     generation: str
+    mark: str
 
 
 def digest(entries: Sequence[Entry]) -> int:
@@ -55,25 +59,26 @@ def digest(entries: Sequence[Entry]) -> int:
     return int.from_bytes(hashlib.sha256("\n".join(lines).encode()).digest())
 
 
-def save(state: State, untaught: Encoder, folder: Path) -> None:
-    """Write the state; a crash at any moment leaves the folder at the old state or the new one."""
+def save(state: State, untaught: Encoder, folder: Path, store: VectorStore, mark: str = "") -> None:
+    """Write the state; a crash at any moment leaves the folder at the old state or the new one.
+
+    `mark` is the owner's word for how far the contents go; it comes back with them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     entries = list(state.snapshot.entries())
     lines = [json.dumps(_plain(entry), ensure_ascii=False) for entry in entries]
-    vectors = state.snapshot.vectors(state.encoder.dimension)
     files = {
         "entries": _write(folder, "entries.jsonl", "\n".join(lines).encode()),
         "taught": _write(folder, "taught.npz", _taught_rows(state.encoder, untaught)),
-        "vectors": f"{state.generation}.vectors",
+        "vectors": store.keep(_whole(state, entries, store), folder),
     }
-    index = FaissIndex(state.encoder.dimension, encoder=state.encoder.name)
-    index.add(np.arange(len(entries)), vectors)
-    index.save(folder / files["vectors"])
     manifest = {
         "format": FORMAT,
         "generation": state.generation,
+        "mark": mark,
         "untaught": untaught.name,
         "encoder": state.encoder.name,
+        "store": store.name,
         "calibration": asdict(state.calibration) if state.calibration else None,
         "files": files,
     }
@@ -82,29 +87,37 @@ def save(state: State, untaught: Encoder, folder: Path) -> None:
     replace_file(folder / MANIFEST, json.dumps(sealed).encode())
     for file in folder.iterdir():
         if file.name not in {MANIFEST, *files.values()}:
-            file.unlink()
+            remove_file(file)
 
 
-def load(folder: Path, untaught: Encoder) -> Stored:
+def _whole(state: State, entries: list[Entry], store: VectorStore) -> VectorIndex:
+    """All living rows in one index of the store: the published one, unless something changed."""
+    if state.snapshot.is_whole(store.holds):
+        return state.snapshot.segments[0].dense
+    vectors = state.snapshot.vectors(state.encoder.dimension)
+    return store.hold(Rows(vectors, Conditions.of(entries), state.encoder.name))
+
+
+def load(folder: Path, untaught: Encoder, store: VectorStore) -> Stored:
     """Read what `save` wrote; IndexDamaged for a file missing, changed or of another encoder."""
     manifest = _manifest(folder / MANIFEST)
     if manifest["untaught"] != untaught.name:
         raise IndexDamaged(folder / MANIFEST, "encoder differs")
+    if manifest["store"] != store.name:
+        raise IndexDamaged(folder / MANIFEST, "SIYU_VECTORS differs")
     files = manifest["files"]
     lines = _read(folder, files["entries"]).decode().splitlines()
     encoder = _teach(untaught, _read(folder, files["taught"]))
     if encoder.name != manifest["encoder"]:
         raise IndexDamaged(folder / files["taught"], "taught rows differ")
-    path = folder / files["vectors"]
-    index = FaissIndex.load(path, dimension=encoder.dimension, encoder=encoder.name)
-    if len(index) != len(lines):
-        raise IndexDamaged(path, "count differs")
+    dense = store.take(files["vectors"], folder, rows=len(lines), dimension=encoder.dimension)
     return Stored(
         encoder=encoder,
         entries=[_entry(json.loads(line)) for line in lines],
-        vectors=index.vectors(np.arange(len(lines))),
+        dense=dense,
         calibration=_calibration(manifest["calibration"]),
         generation=manifest["generation"],
+        mark=manifest["mark"],
     )
 
 
@@ -179,6 +192,7 @@ def _plain(entry: Entry) -> dict[str, Any]:
         "channels": sorted(entry.channels),
         "branches": None if branches is None else sorted(map(str, branches)),
         "risk": entry.risk,
+        "products": sorted(entry.products),
     }
 
 
@@ -195,4 +209,5 @@ def _entry(facts: dict[str, Any]) -> Entry:
         channels=frozenset(facts["channels"]),
         branches=None if branches is None else frozenset(map(UUID, branches)),
         risk=facts["risk"],
+        products=frozenset(facts["products"]),
     )

@@ -101,6 +101,7 @@ async def _answer(
 ) -> None:
     answers = await answers_to(session, case, index)
     suggestion.tier, suggestion.confidence = answers.found.tier, answers.found.confidence
+    suggestion.generation = answers.found.generation
     suggestion.filters |= {
         "sought": case.sought,
         "found": len(answers.found.hits),

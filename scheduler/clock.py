@@ -21,7 +21,7 @@ from bank.database import Sessions, utc_now
 from bank.settings import Settings
 from content import review
 from content.files import LocalFileStore
-from knowledge import matches
+from knowledge import effects, matches
 from knowledge.encoder import load_encoder
 from outbound import media
 from scheduler import reconciling, results, sending, triggers
@@ -77,6 +77,12 @@ async def anchor(sessions: Sessions, wecom: WeComClient, settings: Settings, now
     return await keep_day(sessions, open_heads(settings), now)
 
 
+async def weigh(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> int:
+    """Count what became of each material lately, for ranking to look at."""
+    async with sessions.begin() as session:
+        return await effects.count(session, settings.attribution_model, now)
+
+
 async def renew(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> int:
     """Upload files in use again before they die at WeCom."""
     return await media.renew(sessions, LocalFileStore(settings.home / "files"), wecom, now)
@@ -106,6 +112,7 @@ JOBS = (
     Job(renew, 600, "media"),
     # Dates move once a day; asking every hour catches up after any outage.
     Job(enrol, 3600, "dates"),
+    Job(weigh, 3600, "effects"),
     # Looked at often, done once a day: a book that has just begun gets its first head at once.
     Job(anchor, 60, "audit"),
     # Each time a part of the night's run, so that no transaction of the leader is long.

@@ -21,6 +21,7 @@ from bot.bench import (
     questions,
     retrieval,
     retrieval_tables,
+    search,
     suggestions,
     tables,
     withdrawal,
@@ -169,6 +170,34 @@ def matching_command(
     for count in map(int, customers.split(",")):
         found.append(matching.measure(matching.Plan(count, materials), console.print))
         tables.show_matching(console, found[-1])
+    _tell(found, as_json)
+
+
+@app.command(name="search")
+def search_command(
+    sizes: Annotated[str, typer.Option(help="Rows, by commas.")] = "1000,10000,100000,1000000",
+    indexes: Annotated[str, typer.Option(help="Of flat;ivf;pgvector, exact;pgvector, graph.")] = "",
+    materials: Annotated[
+        int, typer.Option(help="Then messages to suggestions, with so many materials.")
+    ] = 0,
+    vectors: Annotated[str, typer.Option(help="With which vectors: faiss or pgvector.")] = "faiss",
+    as_json: AsJson = False,
+) -> None:
+    """Vectors exact, in cells and in the database, filters on, and recall against exact."""
+    console = _console(as_json)
+    rows = tuple(int(size) for size in sizes.split(",") if size)
+    found: list[Any] = []
+    if rows:
+        wanted = tuple(name for name in indexes.split(";") if name)
+        plan = search.Plan(rows, indexes=wanted, tell=console.print)
+        with a_bank() as settings:
+            found.append(search.measure(settings, plan))
+        tables.show_searching(console, found[-1])
+    if materials:
+        with a_bank() as settings:
+            at = settings.model_copy(update={"vectors": vectors})
+            found.append(suggestions.measure(at, suggestions.Plan(sizes=(materials,))))
+        tables.show_suggestions(console, found[-1])
     _tell(found, as_json)
 
 

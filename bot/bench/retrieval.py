@@ -15,7 +15,9 @@ from typing import Any
 
 from bot.bench import silence
 from knowledge import retrieve
+from knowledge.conditions import Conditions, Within
 from knowledge.encoder import BUILTIN, Encoder, load_encoder
+from knowledge.index import FlatIndex
 from knowledge.lexical import Synonyms, terms
 from knowledge.snapshot import Fusion, Query, Segment, Snapshot
 
@@ -167,7 +169,7 @@ def _encoder_alone(
 ) -> list[list[str]]:
     """The documents of the nearest vectors."""
     segment = _segment(corpus, Synonyms([]), encoder)
-    everything = segment.allowed(retrieve.ANYONE)
+    everything = Within.every(len(segment.entries))
     names = []
     for vector in encoder.encode([question.text for question in asked]):
         near, _ = segment.dense.search(vector, NEAR, everything)
@@ -179,7 +181,8 @@ def _encoder_alone(
 def _segment(corpus: Sequence[retrieve.Row], synonyms: Synonyms, encoder: Encoder) -> Segment:
     entries = retrieve.entries(corpus, [])
     texts = [entry.text for entry in entries]
-    return Segment.of(entries, terms(texts, synonyms), encoder.encode(texts))
+    dense = FlatIndex.of(encoder.encode(texts))
+    return Segment.of(entries, terms(texts, synonyms), dense, Conditions.of(entries))
 
 
 def _hybrid(

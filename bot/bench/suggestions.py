@@ -131,7 +131,8 @@ async def _catch_up(parts: Parts) -> float:
 
 async def _restored(settings: Settings, parts: Parts) -> float:
     """Seconds until a process that starts again has the saved index."""
-    began, again = perf_counter(), LibraryIndex(parts.index.encoder, settings.home / "index")
+    began = perf_counter()
+    again = LibraryIndex(parts.index.encoder, settings.home / "index", parts.index.store)
     async with parts.sessions() as session:
         await again.restore(session)
     if again.seq != parts.index.seq:

@@ -18,6 +18,7 @@ from bot.bench.matching import GOAL as MATCHING_GOAL
 from bot.bench.matching import Matching
 from bot.bench.mix import SHARES
 from bot.bench.processes import Memory
+from bot.bench.search import Searching
 from bot.bench.suggestions import Suggesting
 from bot.bench.withdrawal import Withdrawals
 
@@ -91,6 +92,26 @@ def show_burst(console: Console, found: Burst) -> None:
     table.add_row("became", became)
     console.print(table)
     console.print("nothing lost; each customer's events in the order they were sent\n")
+
+
+def show_searching(console: Console, found: Searching) -> None:
+    """Index by index at each size."""
+    title = f"Ten nearest, {found.questions} questions, {found.allowed:.0%} of the rows allowed"
+    head = ("index", "p50 ms", "p95 ms", "recall", "build s", "open s", "RAM MiB", "stored MiB")
+    table = _table(title, *head)
+    for each in found.figures:
+        table.add_row(
+            f"{each.rows:,} rows",
+            each.index,
+            f"{each.p50_ms:.1f}",
+            f"{each.p95_ms:.1f}",
+            f"{each.recall:.3f}",
+            f"{each.build_seconds:.1f}",
+            f"{each.open_seconds:.2f}",
+            f"{each.memory_mib:.0f}",
+            f"{each.stored_mib:.0f}",
+        )
+    console.print(table)
 
 
 def show_suggestions(console: Console, found: Suggesting) -> None:

@@ -7,6 +7,7 @@ from bot.chaos import (
     burst,
     days,
     forged,
+    indexes,
     killed,
     orders,
     outage,
@@ -22,12 +23,14 @@ Scenario = Callable[[Ground, int, float], Coroutine[Any, Any, Found]]
 
 SCENARIOS: dict[str, Scenario] = {
     "F-01": killed.killed,
+    "F-03": indexes.killed_rebuilding,
     "F-05": orders.orders,
     "F-06": poison.same_second,
     "F-07": refusals.failing,
     "F-08": refusals.limited,
     "F-09": tokens.dead_tokens,
     "F-11": outage.outages,
+    "F-16": indexes.damaged,
     "F-17": poison.poisoned,
     "F-18": burst.burst,
     "F-20": withdrawn.withdrawn,

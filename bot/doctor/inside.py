@@ -1,5 +1,6 @@
 """What can be seen without WeCom: settings, database, schema, sealing key, wording model."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ from bank.database import plain_url
 from bank.sealing import UnreadableKey, open_seal
 from bank.settings import Settings
 from bot.doctor.findings import Finding, Words, ill, well, worth_knowing
+from knowledge.pgvector import PgvectorUnusable, prepare
 from migrations import newest
 
 CORP = Words("corp id", "企业 ID")
@@ -19,6 +21,7 @@ DATABASE = Words("database", "数据库")
 SCHEMA = Words("schema", "表结构")
 SEAL = Words("sealing key", "加密密钥")
 BOOK = Words("audit book", "审计链")
+VECTORS = Words("vectors", "向量检索")
 MODEL = Words("wording model", "大模型")
 PATIENCE = aiohttp.ClientTimeout(total=5.0)
 
@@ -37,6 +40,7 @@ async def look(settings: Settings) -> list[Finding]:
         await _schema(settings),
         _seal(settings),
         await _book(settings),
+        await _vectors(settings),
         await _model(settings),
     ]
 
@@ -196,6 +200,34 @@ async def _book(settings: Settings) -> Finding:
         "当前数据库账号有权停用其触发器；请由表的所有者执行 siyu migrate --grant-to 应用账号，"
         "并用该账号连接",
     )
+
+
+async def _vectors(settings: Settings) -> Finding:
+    """Whether what SIYU_VECTORS names can be used."""
+    if settings.vectors == "faiss":
+        return well(VECTORS, "FAISS in this process", "使用本进程内的 FAISS")
+    try:
+        await asyncio.to_thread(prepare, settings.database_url)
+    except PgvectorUnusable as unusable:
+        return ill(
+            VECTORS,
+            Words(str(unusable), "数据库里没有可用的 pgvector（vector 扩展 0.8 或更新）"),
+            Words(
+                "Install pgvector on the database server (package postgresql-NN-pgvector), let the"
+                " owner run `siyu migrate --grant-to ROLE` with SIYU_VECTORS=pgvector, or set"
+                " SIYU_VECTORS=faiss: it needs nothing from the database.",
+                "请在数据库服务器上安装 pgvector（postgresql-NN-pgvector），由库的所有者在"
+                " SIYU_VECTORS=pgvector 下执行 siyu migrate --grant-to 应用账号；"
+                "或改为 SIYU_VECTORS=faiss，不依赖数据库扩展。",
+            ),
+        )
+    except psycopg.Error as failure:
+        return worth_knowing(
+            VECTORS,
+            f"cannot look ({type(failure).__name__})",
+            f"暂无法检查（{type(failure).__name__}）",
+        )
+    return well(VECTORS, "pgvector in the database", "使用数据库中的 pgvector")
 
 
 async def _model(settings: Settings) -> Finding:

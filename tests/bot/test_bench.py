@@ -4,7 +4,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bot.bench import audit, burst, callbacks, matching, shelf, suggestions, tables, withdrawal
+from bot.bench import (
+    audit,
+    burst,
+    callbacks,
+    matching,
+    search,
+    shelf,
+    suggestions,
+    tables,
+    withdrawal,
+)
 from bot.bench.machine import bank_at, machine, percentile, postgresql_version
 from bot.bench.processes import memory_of
 from bot.inbound.inbox import AT_ONCE
@@ -48,6 +58,25 @@ def test_suggestions_are_measured_at_every_size(database: str, tmp_path: Path) -
     assert all(0 < size.p50_ms <= size.p95_ms <= size.slowest_ms for size in found.sizes)
     assert all(sum(size.outcomes.values()) == plan.questions for size in found.sizes)
     tables.show_suggestions(Console(quiet=True), found)
+
+
+def test_every_index_is_measured_side_by_side(database: str, tmp_path: Path) -> None:
+    told: list[str] = []
+    plan = search.Plan(sizes=(500, 12_000), questions=10, tell=told.append)
+    found = search.measure(bank_at(tmp_path, database), plan)
+    kinds = [(each.rows, each.index.partition(",")[0]) for each in found.figures]
+    assert kinds == [
+        (500, "flat"),
+        (500, "pgvector"),
+        (12_000, "flat"),
+        (12_000, "ivf"),
+        (12_000, "pgvector"),
+    ]
+    assert len(told) == 2 * len(kinds)
+    assert 0.2 < found.allowed < 0.6
+    assert all(0 < each.p50_ms <= each.p95_ms for each in found.figures)
+    assert all(each.recall > 0.95 for each in found.figures)
+    tables.show_searching(Console(quiet=True), found)
 
 
 def test_the_audit_book_is_measured_and_every_damage_is_found(

@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 
+import psycopg
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bank.database import plain_url
 from bank.models import Role
 from bank.settings import Settings, WeComApp
 from bot.demo.run import demo_settings
@@ -273,3 +275,22 @@ async def test_a_clock_that_is_off_is_measured_against_wecoms(joined: Settings) 
     late = await found(joined, "clock", MONDAY + timedelta(minutes=7))
     assert not late.good
     assert "+420 s" in late.says.en
+
+
+async def test_vectors_in_the_database_are_looked_at_and_refused_with_what_to_do(
+    settings: Settings, database: str
+) -> None:
+    assert (await found(settings, "vectors")).says.en == "FAISS in this process"
+    ours = settings.model_copy(update={"vectors": "pgvector"})
+    with psycopg.connect(plain_url(database), autocommit=True) as connection:
+        connection.execute("CREATE ROLE doctor_app LOGIN")
+    try:
+        address = database.replace("//postgres:", "//doctor_app:", 1)
+        refused = await found(ours.model_copy(update={"database_url": address}), "vectors")
+        assert refused.health is Health.FAIL
+        assert refused.todo is not None
+        assert "SIYU_VECTORS=faiss" in refused.todo.zh
+    finally:
+        with psycopg.connect(plain_url(database), autocommit=True) as connection:
+            connection.execute("DROP ROLE doctor_app")
+    assert (await found(ours, "vectors")).says.en == "pgvector in the database"

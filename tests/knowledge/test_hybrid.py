@@ -1,6 +1,7 @@
 """Search over the library: who may find what, to the second; nothing outside the filter, ever."""
 
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.chaos.indexes import take_away_vectors
 from knowledge.encoder import StaticEncoder
 from knowledge.hybrid import Audience, Entry, Found, HybridIndex
-from knowledge.index import IndexDamaged
+from knowledge.index import FaissStore, IndexDamaged, VectorStore
+from knowledge.pgvector import PgvectorStore, prepare
 from knowledge.training.intents import FILES, read_intents, small_talk
 from knowledge.training.train import untrained
 
@@ -42,8 +45,10 @@ def an_entry(document: str, text: str, **facts: object) -> Entry:
     return replace(entry, **facts)  # type: ignore[arg-type]
 
 
-def an_index(*entries: Entry, encoder: StaticEncoder = ENCODER) -> HybridIndex:
-    index = HybridIndex(encoder)
+def an_index(
+    *entries: Entry, encoder: StaticEncoder = ENCODER, store: VectorStore | None = None
+) -> HybridIndex:
+    index = HybridIndex(encoder, store=store)
     documents: dict[UUID | str, list[Entry]] = {}
     for entry in entries:
         documents.setdefault(entry.document, []).append(entry)
@@ -121,7 +126,22 @@ def test_channel_and_branch_decide_who_finds_it() -> None:
     assert not can_find(replace(REDEEM, branches=frozenset()), RM)
 
 
-def test_a_twin_outside_the_filter_never_appears_in_a_thousand_searches() -> None:
+@pytest.fixture(params=["flat", "ivf", "pgvector"])
+def store(request: pytest.FixtureRequest) -> Iterator[VectorStore]:
+    """Where the vectors of a published generation are."""
+    if request.param != "pgvector":
+        yield FaissStore() if request.param == "flat" else FaissStore(ivf_from=1)
+        return
+    url = request.getfixturevalue("database")
+    prepare(url)
+    opened = PgvectorStore(url)
+    yield opened
+    opened.close()
+
+
+def test_a_twin_outside_the_filter_never_appears_in_a_thousand_searches(
+    store: VectorStore,
+) -> None:
     dice = np.random.default_rng(11)
     wordings = [w for texts in read_intents(FILES).values() for w in texts]
     closed = [
@@ -135,12 +155,66 @@ def test_a_twin_outside_the_filter_never_appears_in_a_thousand_searches() -> Non
     for number, text in enumerate(wordings[:400]):
         entries.append(an_entry(f"open-{number}", text))
         entries.append(an_entry(f"shut-{number}", text, **closed[number % len(closed)]))
-    index = an_index(*entries)
+    index = an_index(*entries, store=store)
+    index.fit()
+    assert len(index.held_by) == 1
+    index.remove_document("open-0")
     for number in dice.integers(0, 400, size=1000):
         text = wordings[number]
         start = int(dice.integers(0, max(1, len(text) - 3)))
         found = names(index.search(text[start:] or text, RM, int(dice.integers(1, 12))))
         assert not [name for name in found if str(name).startswith("shut")]
+        assert "open-0" not in found
+
+
+def test_a_fit_publishes_one_segment_in_the_store_and_changes_wait_beside_it(
+    store: VectorStore,
+) -> None:
+    index = an_index(*a_questioned_library(30), store=store)
+    assert {kind for kind, _ in index.held_by} == {"flat"}
+    index.fit()
+    [(kind, rows)] = index.held_by
+    index.replace_document("new", [an_entry("new", "黄金积存怎么开通")])
+    assert index.held_by == [(kind, rows), ("flat", 1)]
+    assert names(index.search("黄金积存怎么开通", RM, 1)) == ["new"]
+    index.fit()
+    assert index.held_by == [(kind, rows + 1)]
+    assert names(index.search("黄金积存怎么开通", RM, 1)) == ["new"]
+
+
+def test_what_changed_while_fitting_is_there_afterwards(store: VectorStore) -> None:
+    library = a_questioned_library(30)
+    index = an_index(*library, store=store)
+    learning = threading.Thread(target=index.fit)
+    learning.start()
+    index.replace_document("new", [an_entry("new", "黄金积存怎么开通")])
+    index.remove_document(library[0].document)
+    learning.join()
+    assert names(index.search("黄金积存怎么开通", RM, 1)) == ["new"]
+    assert library[0].document not in names(index.search(library[0].text, RM, 30))
+    assert library[0].document not in index
+
+
+def test_every_answer_names_the_generation_it_came_from() -> None:
+    index = an_index(*a_questioned_library(30))
+    before = index.search("怎么赎回", RM, 3)
+    index.fit()
+    after = index.search("怎么赎回", RM, 3)
+    assert after.generation == index.generation != before.generation
+
+
+def test_without_its_vectors_words_still_find_until_it_is_fitted_again(database: str) -> None:
+    prepare(database)
+    store = PgvectorStore(database)
+    index = an_index(*LIBRARY, store=store)
+    index.fit()
+    take_away_vectors(database)
+    assert names(index.search(REDEEM.text, RM, 1)) == ["redeem"]
+    assert index.is_missing_vectors
+    index.fit()
+    assert not index.is_missing_vectors
+    assert index.search(REDEEM.text, RM, 1).hits[0].dense > 0.9
+    store.close()
 
 
 def test_a_removed_document_vanishes_and_a_replaced_one_has_only_its_new_texts() -> None:

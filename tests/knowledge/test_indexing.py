@@ -11,12 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import select
 
 from bank.database import Sessions
+from bot.chaos.indexes import take_away_vectors
 from content import library, review
 from content.models import LibraryChange, Version
 from knowledge.encoder import Encoder, load_encoder
 from knowledge.hybrid import Audience
 from knowledge.indexing import LibraryIndex
 from knowledge.models import IndexState
+from knowledge.pgvector import PgvectorStore, prepare
 from tests.builders import MONDAY, an_approved_material
 from tests.content.worlds import Office, an_office
 
@@ -139,7 +141,7 @@ async def test_a_restart_goes_on_from_what_was_saved_and_hears_what_it_missed(
     assert found(after) == {kept.id}
 
 
-async def test_a_stale_or_damaged_folder_is_built_anew(
+async def test_a_folder_of_yesterday_goes_on_from_there(
     index: LibraryIndex, office: Office, encoder: Encoder, tmp_path: Path
 ) -> None:
     first = await office.live()
@@ -147,21 +149,81 @@ async def test_a_stale_or_damaged_folder_is_built_anew(
     await index.learn(office.session, MONDAY)
     await office.session.commit()
     shutil.copytree(tmp_path / "index", tmp_path / "yesterday")
+    was = index.seq
     await withdraw(office, first)
     second = await office.live(title="另一份赎回说明")
     await office.session.commit()
     await index.catch_up(office.session, MONDAY)
     await index.learn(office.session, MONDAY)
+    after = LibraryIndex(encoder, tmp_path / "yesterday")
+    assert await after.restore(office.session) == ""
+    assert after.seq == was
+    assert await after.catch_up(office.session, MONDAY) == 2
+    assert found(after) == {second.id}
+
+
+async def test_a_damaged_foreign_or_missing_folder_is_built_anew(
+    index: LibraryIndex, office: Office, encoder: Encoder, tmp_path: Path
+) -> None:
+    version = await office.live()
+    await index.catch_up(office.session, MONDAY)
+    index.hybrid.save(tmp_path / "foreign", f"{index.seq} of another bank")
+    await index.learn(office.session, MONDAY)
     await office.session.commit()
-    for file in (tmp_path / "index").rglob("*"):
-        if file.is_file():
-            file.write_bytes(file.read_bytes()[:-1] + b"?")
-    for folder in ("yesterday", "index", "nowhere"):
+    damage(tmp_path / "index")
+    for folder in ("foreign", "index", "nowhere"):
         after = LibraryIndex(encoder, tmp_path / folder)
-        await after.restore(office.session)
+        assert await after.restore(office.session), folder
         assert after.seq == 0, folder
         await after.catch_up(office.session, MONDAY)
-        assert found(after) == {second.id}, folder
+        assert found(after) == {version.id}, folder
+
+
+def damage(folder: Path) -> None:
+    """Every file ends otherwise."""
+    for file in folder.iterdir():
+        file.write_bytes(file.read_bytes()[:-1] + b"?")
+
+
+async def test_building_again_replaces_the_whole_and_saves_it(
+    index: LibraryIndex, office: Office, encoder: Encoder, tmp_path: Path
+) -> None:
+    version = await office.live()
+    await office.session.commit()
+    await index.catch_up(office.session, MONDAY)
+    before = index.hybrid
+    await index.rebuild(office.session, MONDAY)
+    await office.session.commit()
+    assert index.hybrid is not before
+    assert found(index) == {version.id}
+    after = LibraryIndex(encoder, tmp_path / "index")
+    assert await after.restore(office.session) == ""
+    assert (after.seq, after.hybrid.generation) == (index.seq, index.hybrid.generation)
+
+
+async def test_with_vectors_in_the_database_a_restart_takes_them_up_from_there(
+    office: Office, encoder: Encoder, tmp_path: Path, database: str
+) -> None:
+    prepare(database)
+    store = PgvectorStore(database)
+    index = LibraryIndex(encoder, tmp_path / "index", store)
+    version = await office.live()
+    await office.session.commit()
+    await index.catch_up(office.session, MONDAY)
+    await index.learn(office.session, MONDAY)
+    assert [kind for kind, _ in index.hybrid.held_by] == ["pgvector"]
+    after = LibraryIndex(encoder, tmp_path / "index", store)
+    assert await after.restore(office.session) == ""
+    assert after.hybrid.held_by == index.hybrid.held_by
+    assert found(after) == {version.id}
+    take_away_vectors(database)
+    await after.catch_up(office.session, MONDAY)
+    assert found(after) == {version.id}
+    await after.catch_up(office.session, MONDAY)
+    assert after.has_more_to_learn
+    await after.learn(office.session, MONDAY)
+    assert not after.hybrid.is_missing_vectors
+    store.close()
 
 
 async def test_an_empty_library_is_caught_up(index: LibraryIndex, session: AsyncSession) -> None:

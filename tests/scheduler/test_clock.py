@@ -12,7 +12,7 @@ from scheduler import clock, sending
 from scheduler.models import TouchState
 from tests.scheduler.worlds import Bank
 
-SEND, COLLECT, RECONCILE, EXPIRE, RENEW, ENROL, ANCHOR, MATCH = clock.JOBS
+SEND, COLLECT, RECONCILE, EXPIRE, RENEW, ENROL, WEIGH, ANCHOR, MATCH = clock.JOBS
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'touch'::regclass"
 OTHERS = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
     AND pid <> pg_backend_pid() AND (state LIKE '%transaction%' OR wait_event_type = 'Lock')"""
@@ -25,7 +25,7 @@ async def run(bank: Bank, job: clock.Job) -> bool:
 
 async def test_the_ticks_carry_a_touch_the_whole_road(the_bank: Bank):
     await the_bank.enrolled()
-    for job in (ENROL, EXPIRE, SEND, RECONCILE):
+    for job in (ENROL, EXPIRE, WEIGH, SEND, RECONCILE):
         assert await run(the_bank, job)
     await the_bank.platform.press_send()
     assert await run(the_bank, COLLECT)
