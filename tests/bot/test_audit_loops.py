@@ -2,6 +2,8 @@
 
 import asyncio
 
+from sqlmodel import col, select
+
 from bank.audit_chain import waiting
 from bank.audit_heads import open_heads
 from bank.audit_keeping import ask_check
@@ -18,24 +20,28 @@ PATIENCE_SECONDS = 30
 async def test_a_worker_links_the_book_and_checks_it_when_asked(
     product: Product, settings: Settings
 ) -> None:
-    parts = product.parts
+    parts, heads = product.parts, open_heads(settings)
     book = Book(parts.sessions, settings)
     await book.write(5)
-    async with parts.sessions.begin() as session:
-        await ask_check(session, "zhoulan", MONDAY)
-    async with running_loops(settings, parts, "worker"):
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while not await done(product):
-                pass
+    async with running_loops(settings, parts, "worker"), asyncio.timeout(PATIENCE_SECONDS):
+        while await unlinked(product) or heads.tip() is None:
+            pass
+        async with parts.sessions.begin() as session:
+            await ask_check(session, "zhoulan", MONDAY)
+        while not (made := await newest_check(product)).finished_at:
+            pass
     assert book.check().sound
-    assert open_heads(settings).tip() is not None
-    async with parts.sessions() as session:
-        made = await session.get_one(AuditCheck, 1)
     assert made.sound is True
 
 
-async def done(product: Product) -> bool:
-    """Whether nothing waits any more, and the check has its result."""
+async def unlinked(product: Product) -> int:
+    """How many lines wait for their link."""
     async with product.parts.sessions() as session:
-        made = await session.get_one(AuditCheck, 1)
-        return made.finished_at is not None and not await waiting(session)
+        return await waiting(session)
+
+
+async def newest_check(product: Product) -> AuditCheck:
+    """The check made last, or under way."""
+    async with product.parts.sessions() as session:
+        newest = select(AuditCheck).order_by(col(AuditCheck.id).desc()).limit(1)
+        return (await session.execute(newest)).scalar_one()
