@@ -18,10 +18,16 @@ from tests.content.machine import explore
 from tests.content.worlds import A_DRAFT, Office
 
 ROUNDS = 8
+# Its dice are new each time: a batch brings three or four versions live, now and then one.
+BATCHES = 5
 
 
 def test_no_sequence_of_actions_makes_unapproved_bytes_live(database: str) -> None:
-    taken = explore(database, examples=12, steps_each=25)
+    taken = Counter[str]()
+    for _ in range(BATCHES):
+        taken += explore(database, examples=12, steps_each=25)
+        if taken["went live"] >= 3:
+            break
     assert taken["steps"] > 200
     assert taken["went live"] >= 3, "the machine must get somewhere"
 
