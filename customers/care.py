@@ -6,22 +6,21 @@ reason. Whoever the words were written to does not decide about them.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from bank import audit
+from bank import audit, untold
 from bank.database import ring
 from customers import book, consent
 from customers.models import CareAlert, CareKind, CareState, Customer
 from desk.signed import Signed
 
 BELL = "care"
-LEASE = timedelta(seconds=30)
 LONGEST_REASON = 200
 
 NOT_YOURS = "没有找到这条提醒，或这位客户不在您的管理范围内。"
@@ -161,27 +160,12 @@ async def _said_again(session: AsyncSession, alert: CareAlert) -> bool:
 
 async def claim(session: AsyncSession, now: datetime) -> CareAlert | None:
     """The oldest open alert nobody was told of, ours for half a minute; None without one."""
-    free = or_(col(CareAlert.lease_until).is_(None), col(CareAlert.lease_until) <= now)
-    query = (
-        select(CareAlert)
-        .where(
-            col(CareAlert.state) == CareState.OPEN,
-            col(CareAlert.kind) != CareKind.REFUSAL,
-            col(CareAlert.told_at).is_(None),
-            free,
-        )
-        .order_by(col(CareAlert.raised_at))
-        .limit(1)
-        .with_for_update(skip_locked=True)
+    open_ones = col(CareAlert.state) == CareState.OPEN
+    return await untold.claim(
+        session, CareAlert, now, open_ones, col(CareAlert.kind) != CareKind.REFUSAL
     )
-    alert = (await session.execute(query)).scalar_one_or_none()
-    if alert is not None:
-        alert.lease_until = now + LEASE
-    return alert
 
 
 async def told(session: AsyncSession, alert_id: UUID, now: datetime) -> None:
     """A card about it is on a superior's desktop."""
-    await session.execute(
-        update(CareAlert).where(col(CareAlert.id) == alert_id).values(told_at=now)
-    )
+    await untold.told(session, CareAlert, alert_id, now)

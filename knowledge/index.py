@@ -7,6 +7,7 @@ the neighbours are (`IvfIndex`). A third one asks the database (`knowledge/pgvec
 import hashlib
 import math
 import os
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,7 +112,7 @@ def _nothing() -> tuple[Ids, Vectors]:
     return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
 
 
-class FaissIndex:
+class FaissIndex(ABC):
     """What both indexes in this process share: the filter acts inside the search."""
 
     kind = "faiss"
@@ -139,10 +140,11 @@ class FaissIndex:
         query = np.ascontiguousarray(vector, dtype=np.float32).reshape(1, -1)
         return self._nearest(query, wanted, selector, allowed)
 
+    @abstractmethod
     def _nearest(
         self, query: Vectors, wanted: int, selector: Any, allowed: int
     ) -> tuple[Ids, Vectors]:
-        raise NotImplementedError
+        """So many rows among the selected, best first."""
 
     def _asked(self, query: Vectors, wanted: int, within: Any) -> tuple[Ids, Vectors]:
         scores, rows = self._faiss.search(query, wanted, params=within)

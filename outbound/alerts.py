@@ -1,15 +1,15 @@
 """What compliance must know within a minute: staff who tried to say what nobody may say (C-33)."""
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from bank import audit
+from bank import audit, untold
 from bank.database import ring
 from outbound.models import ConductAlert, OutboundMessage
 
@@ -17,7 +17,6 @@ BELL = "conduct"
 # 飞单, money between staff and customer, promises in private; other customers' data.
 GRAVE = frozenset({"misconduct", "privacy_leak"})
 LABELS = {"misconduct": "行为风险（飞单、资金往来、私下承诺等）", "privacy_leak": "泄露客户信息"}
-LEASE = timedelta(seconds=30)
 
 
 async def raise_for(session: AsyncSession, row: OutboundMessage, now: datetime) -> None:
@@ -36,25 +35,12 @@ async def raise_for(session: AsyncSession, row: OutboundMessage, now: datetime) 
 
 async def claim(session: AsyncSession, now: datetime) -> ConductAlert | None:
     """The oldest alert nobody was told of, ours for half a minute; None without one."""
-    free = or_(col(ConductAlert.lease_until).is_(None), col(ConductAlert.lease_until) <= now)
-    query = (
-        select(ConductAlert)
-        .where(col(ConductAlert.told_at).is_(None), free)
-        .order_by(col(ConductAlert.raised_at))
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    alert = (await session.execute(query)).scalar_one_or_none()
-    if alert is not None:
-        alert.lease_until = now + LEASE
-    return alert
+    return await untold.claim(session, ConductAlert, now)
 
 
 async def told(session: AsyncSession, alert_id: UUID, now: datetime) -> None:
     """A card about it is on compliance's desktops."""
-    await session.execute(
-        update(ConductAlert).where(col(ConductAlert.id) == alert_id).values(told_at=now)
-    )
+    await untold.told(session, ConductAlert, alert_id, now)
 
 
 async def see(session: AsyncSession, alert_id: UUID, *, by: str, now: datetime) -> bool:
