@@ -15,6 +15,7 @@ import psycopg
 import pytest
 import structlog
 from aiohttp.test_utils import TestServer
+from playwright.async_api import Browser
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,6 +27,7 @@ from bot.app import Parts, make_app, open_parts
 from bot.bench.processes import postgres_in
 from desk.signed import COOKIES, open_session
 from migrations import migrate
+from tests.browser import a_browser
 from tests.builders import MONDAY
 
 IN_MEMORY, ROOM = Path("/dev/shm"), 4 << 30
@@ -228,3 +230,10 @@ async def product(settings: Settings, clock: Clock) -> AsyncIterator[Product]:
 def pytest_configure(config: pytest.Config) -> None:
     """Chromium and PostgreSQL write where they may."""
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    """A real browser."""
+    async with a_browser() as browser:
+        yield browser

@@ -13,7 +13,7 @@ from bank.settings import Settings
 from content.models import Kind, Material, MaterialImport, StoredFile, Version
 from content.readers.aigc import label_in
 from desk.signed import COOKIES
-from tests.browser import DESK, a_browser
+from tests.browser import DESK
 from tests.builders import a_branch, a_product
 from tests.conftest import Product
 from tests.content import papers
@@ -165,13 +165,6 @@ async def test_the_text_of_a_program_name_and_of_markup_stays_text(
 
 
 # ------------------------------------------------------------------------------------ browser
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A real browser."""
-    async with a_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

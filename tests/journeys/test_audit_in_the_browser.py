@@ -1,6 +1,5 @@
 """Compliance at the desk in Chromium: the book is checked, damage is told, lines are exported."""
 
-from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,20 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bank.audit_keeping import run_asked_check
 from bank.models import Role, Staff
 from tests.bank.auditing import Book
-from tests.browser import DESK, a_browser
+from tests.browser import DESK
 from tests.builders import a_customer, a_staff
 from tests.conftest import Product
 
 PATIENCE_MS = 15_000
 PHONE: ViewportSize = {"width": 360, "height": 740}
 expect.set_options(timeout=PATIENCE_MS)
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A real browser."""
-    async with a_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

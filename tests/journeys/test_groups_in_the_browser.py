@@ -4,17 +4,15 @@ With eyes and hands: the phones, the group and the sidebar in Chromium, then the
 """
 
 import os
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
 from playwright.async_api import Browser, FrameLocator, Page, ViewportSize, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.groups.models import GroupQuestion, QuestionState
 from customers.models import CustomerGroup
-from tests.browser import DESK, a_browser
+from tests.browser import DESK
 from tests.builders import an_approved_material
 from tests.journeys.test_groups_ask import FIRST, NAME, SECOND, THREE_WAYS, a_room
 from tests.journeys.test_in_the_browser import sits_down
@@ -25,13 +23,6 @@ PATIENCE_MS = 15_000
 PHONE: ViewportSize = {"width": 375, "height": 760}
 PICTURES = os.environ.get("SIYU_TEST_PICTURES", "")
 expect.set_options(timeout=PATIENCE_MS)
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A real browser."""
-    async with a_browser() as browser:
-        yield browser
 
 
 async def picture(page: Page, name: str) -> None:

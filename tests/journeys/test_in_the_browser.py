@@ -1,17 +1,15 @@
 """Path (i) with eyes and hands: the customer's phone, the RM's chat and the sidebar in Chromium."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from playwright.async_api import Browser, FrameLocator, Locator, Page, expect
+from playwright.async_api import FrameLocator, Locator, Page, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.models import Role
 from content.models import Version
 from knowledge.models import Suggestion, SuggestionState
-from tests.browser import DESK, a_browser
 from tests.builders import a_customer, a_staff, an_approved_material
 from tests.town import Town
 from wecom.simulator.login import MEMBER_COOKIE
@@ -22,32 +20,6 @@ OTHER_BODY = "您可以在手机银行的交易记录里查看赎回的处理进
 OTHER_QUESTIONS = ("赎回到账进度在哪查", "赎回的钱到账没有怎么看", "查赎回到账")
 PATIENCE_MS = 15_000
 expect.set_options(timeout=PATIENCE_MS)
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A real browser."""
-    async with a_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def faults() -> list[str]:
-    """What the pages complained of; a test that provokes a refusal takes it out."""
-    return []
-
-
-@pytest.fixture
-async def page(town: Town, chromium: Browser, faults: list[str]) -> AsyncIterator[Page]:
-    """A window of the usual size, in which nothing may go wrong unseen."""
-    context = await chromium.new_context(viewport=DESK, locale="zh-CN")
-    opened = await context.new_page()
-    opened.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.set_default_timeout(PATIENCE_MS)
-    yield opened
-    await context.close()
-    assert faults == []
 
 
 @dataclass

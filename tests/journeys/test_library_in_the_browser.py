@@ -1,29 +1,19 @@
 """A material's whole life in Chromium: written, reviewed, found, sent, counted, ending, renewed."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import pytest
 from playwright.async_api import Browser, Page, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.models import Role, Staff
 from content.models import Kind, Material, State, Version
-from tests.browser import a_browser
 from tests.builders import a_staff, an_approved_material
 from tests.content.test_pages import FORM
 from tests.journeys.test_review_in_the_browser import NARROW, window
 from tests.town import Town
 
 TITLE = "赎回多久到账"
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A real browser."""
-    async with a_browser() as browser:
-        yield browser
 
 
 async def written(page: Page) -> None:

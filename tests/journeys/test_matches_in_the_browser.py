@@ -1,16 +1,13 @@
 """Matched at night, read on the workbench, opened at the customer, chosen and sent in the chat."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import pytest
 from playwright.async_api import Browser, Page, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.models import Role, Staff
 from content.models import Kind, Version
 from knowledge import matches
-from tests.browser import a_browser
 from tests.builders import MONDAY, a_product, a_staff, an_approved_material
 from tests.customers.worlds import a_holding
 from tests.journeys.test_review_in_the_browser import NARROW, window
@@ -19,13 +16,6 @@ from tests.town import Town
 
 TITLE = "安心添利90天到期安排"
 WHY = "持有的安心添利90天 6 天后到期"
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A real browser."""
-    async with a_browser() as browser:
-        yield browser
 
 
 async def stocked(town: Town, session: AsyncSession) -> Version:

@@ -1,9 +1,7 @@
 """A rating changes, with eyes and hands: proposed, confirmed by another, material out and back."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import pytest
 from playwright.async_api import Browser, Page, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,7 +9,7 @@ from bank.models import Role, Staff
 from content.files import FILES
 from content.models import ChangeState, Product, ProductChange, Version
 from desk.signed import COOKIES, open_session
-from tests.browser import DESK, a_browser
+from tests.browser import DESK
 from tests.builders import a_product, a_staff
 from tests.content.worlds import QUESTIONS, Office
 from tests.town import Town
@@ -19,13 +17,6 @@ from tests.town import Town
 PATIENCE_MS = 15_000
 expect.set_options(timeout=PATIENCE_MS)
 BODY = "您好，赎回申请确认后，资金一般在下一个工作日到账，具体以产品说明书为准。"
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A real browser."""
-    async with a_browser() as browser:
-        yield browser
 
 
 async def at_desk(

@@ -1,7 +1,5 @@
 """The whole road of a review in Chromium: two reviewers, comments by mouse and by keyboard."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from playwright.async_api import Browser, Page, expect
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,7 +9,7 @@ from bank.models import Staff
 from content.models import State, Version
 from content.review_models import Comment
 from desk.signed import COOKIES, open_session
-from tests.browser import DESK, a_browser
+from tests.browser import DESK
 from tests.builders import a_product
 from tests.conftest import Product
 from tests.content.test_steps import ordinary
@@ -19,13 +17,6 @@ from tests.content.worlds import Office, an_office
 
 PATIENCE_MS = 15_000
 NARROW = 360
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A real browser."""
-    async with a_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -1,26 +1,16 @@
 """Two people in Chromium: a certificate is registered, a long list of holders is taken out."""
 
-from collections.abc import AsyncIterator
 from datetime import date
 
-import pytest
 from playwright.async_api import Browser, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.models import Role
 from customers.models import Holding
 from desk.downloads import ALONE
-from tests.browser import a_browser
 from tests.builders import a_branch, a_customer, a_product, a_staff
 from tests.conftest import Product
 from tests.journeys.test_audit_in_the_browser import PHONE, desk_of
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A real browser."""
-    async with a_browser() as browser:
-        yield browser
 
 
 async def test_a_certificate_is_entered_by_one_and_confirmed_by_another(

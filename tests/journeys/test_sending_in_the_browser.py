@@ -2,19 +2,17 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, FrameLocator, Locator, Page, expect
+from playwright.async_api import FrameLocator, Locator, Page, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from content.models import Kind, Version
 from content.script_models import ScriptFolder, ScriptLevel, ScriptPlace
 from customers.models import CustomerGroup, GroupMember
 from outbound.models import OutboundMessage, OutboundState
-from tests.browser import DESK, a_browser
 from tests.builders import MONDAY, a_product, an_approved_material
 from tests.content.worlds import Office
 from tests.sendables import CARDS, FILES, an_office_of, live
@@ -23,27 +21,6 @@ from tests.town import Town
 PATIENCE_MS = 15_000
 PICTURES = os.environ.get("SIYU_TEST_PICTURES", "")
 expect.set_options(timeout=PATIENCE_MS)
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A real browser."""
-    async with a_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-async def page(chromium: Browser) -> AsyncIterator[Page]:
-    """A window of the usual size, in which nothing may go wrong unseen."""
-    faults: list[str] = []
-    context = await chromium.new_context(viewport=DESK, locale="zh-CN")
-    opened = await context.new_page()
-    opened.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.set_default_timeout(PATIENCE_MS)
-    yield opened
-    await context.close()
-    assert faults == []
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
 """A conversation, a complaint and what is learnt from them, with eyes and hands in Chromium."""
 
-from collections.abc import AsyncIterator
-
-import pytest
 from playwright.async_api import Browser, Page, ViewportSize, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.models import Role, Staff
 from content.models import Kind
 from desk.signed import COOKIES
-from tests.browser import DESK, a_browser
+from tests.browser import DESK
 from tests.builders import a_product, a_staff, an_approved_material
 from tests.town import Town
 from wecom.simulator.login import MEMBER_COOKIE
@@ -17,13 +14,6 @@ from wecom.simulator.login import MEMBER_COOKIE
 PHONE: ViewportSize = {"width": 360, "height": 740}
 FEE = "安心添利90天的管理费为0.20%/年，从产品资产中计提，不另外收取。"
 expect.set_options(timeout=15_000)
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A real browser."""
-    async with a_browser() as browser:
-        yield browser
 
 
 async def opened(
