@@ -199,12 +199,9 @@ export class Desk {
       task.reminded ? h("span", { class: "meta" }, `管理员已提醒 ${task.reminded} 次`) : null);
   }
 
-  // What is being typed stays while the answer comes in.
   renderRobot(view) {
     const panel = el("panel");
-    const typed = panel.querySelector("textarea")?.value || "";
     if (!show(panel, ["robot", this.member, view], () => robotChat(view, this.member, () => this.page.refresh()))) return;
-    panel.querySelector("textarea").value = typed;
     panel.querySelector("textarea").focus();
     panel.scrollTop = panel.scrollHeight;
   }

@@ -74,15 +74,24 @@ export async function act(path, body) {
   }
 }
 
-// Replaces the content only when it differs, so nothing flickers and focus is kept.
+// Replaces the content only when it differs, so nothing flickers. A field with data-draft keeps
+// what is being written and the focus: news may come in the middle of a word.
 const shown = new WeakMap();
 export function show(node, facts, build) {
   const key = JSON.stringify(facts);
   if (shown.get(node) === key) return false;
   shown.set(node, key);
+  const drafts = new Map(fields(node).map((box) => [box.dataset.draft, { words: box.value, held: box === document.activeElement }]));
   node.replaceChildren(...build().flat().filter(Boolean));
+  for (const box of fields(node)) {
+    const { words = "", held } = drafts.get(box.dataset.draft) || {};
+    box.value = words;
+    if (held) box.focus();
+  }
   return true;
 }
+
+const fields = (node) => [...node.querySelectorAll("[data-draft]")];
 
 export function options(select, groups, chosen) {
   const rendered = show(select, groups, () => groups.map(([label, rows]) => {
