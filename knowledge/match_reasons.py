@@ -171,7 +171,7 @@ def words(reason: Reason, names: Mapping[str, str], today: date) -> str:
         Why.ASKED: f"{_ago(on, today)}问过“{about}”" if about else f"{_ago(on, today)}有相近的提问",
         Why.READ: f"{_ago(on, today)}收到《{about}》后有回应",
         Why.HOLDS: f"持有{about}",
-        Why.MATURES: f"持有的{about}{_ahead(on, today)}到期",
+        Why.MATURES: f"{_ahead(on, today).lstrip()}到期：{about}",
         Why.TAGGED: f"标签“{about}”",
         Why.LEVEL: f"专业程度“{EXPERTISE.get(about, about)}”，与客户相当",
         Why.NEW: f"{_ago(on, today)}新添加",

@@ -116,7 +116,7 @@ async def test_a_maturing_holding_brings_its_product(
     await ran(sessions, session)
     first = (await shown_to(session, customer))[0]
     assert first.piece.title == "安心添利90天说明"
-    assert "持有的安心添利90天 6 天后到期" in [told.text for told in first.now]
+    assert "6 天后到期：安心添利90天" in [told.text for told in first.now]
     assert "风险等级 R2，不高于客户的 C3" in [told.text for told in first.him]
 
 
