@@ -75,7 +75,9 @@ async def active_follow(session: AsyncSession, staff_id: UUID, customer_id: UUID
 
 async def facts_of(session: AsyncSession, customer: Customer, now: datetime) -> CustomerFacts:
     """What may be known of a customer at that moment; an old assessment counts as none."""
-    held = select(Holding.product_code).where(Holding.customer_id == customer.id)
+    held = select(Holding.product_code).where(
+        Holding.customer_id == customer.id, col(Holding.ended_on).is_(None)
+    )
     return CustomerFacts(
         customer_id=customer.id,
         branch_id=customer.branch_id,
@@ -116,5 +118,7 @@ async def consent_of(
 
 async def holdings_of(session: AsyncSession, customer_id: UUID) -> list[Holding]:
     """What the customer holds, largest first."""
-    query = select(Holding).where(Holding.customer_id == customer_id)
+    query = select(Holding).where(
+        Holding.customer_id == customer_id, col(Holding.ended_on).is_(None)
+    )
     return list((await session.execute(query.order_by(col(Holding.amount_cents).desc()))).scalars())

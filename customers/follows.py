@@ -269,6 +269,25 @@ def _is_news(follow: Follow, at: datetime) -> bool:
     return follow.state == FollowState.GONE or follow.removed_at is None or follow.removed_at < at
 
 
+async def staff_called(session: AsyncSession, userids: Iterable[str]) -> dict[str, Staff]:
+    """Our enabled staff by these user ids, written small."""
+    query = select(Staff).where(
+        func.lower(col(Staff.userid)).in_({u.lower() for u in userids}), col(Staff.enabled)
+    )
+    return {rm.userid.lower(): rm for rm in (await session.execute(query)).scalars()}
+
+
+async def begin(session: AsyncSession, rm: Staff, customer_id: UUID, at: datetime) -> bool:
+    """The bank says that this RM follows the customer; False where WeCom told of the two before.
+
+    WeCom has the last word: when it is asked, the relation is made what it says.
+    """
+    fresh = insert(Follow).values(staff_id=rm.id, customer_id=customer_id, added_at=at)
+    once = fresh.on_conflict_do_nothing(index_elements=["staff_id", "customer_id"])
+    made = await session.execute(once.returning(col(Follow.id)))
+    return made.scalar_one_or_none() is not None
+
+
 async def end(
     session: AsyncSession,
     rm: Staff,

@@ -213,7 +213,12 @@ class CareAlert(SQLModel, table=True):
 
 
 class Holding(SQLModel, table=True):
-    """What a customer holds of a product."""
+    """What a customer holds of a product, or held until `ended_on`."""
+
+    __table_args__ = (
+        UniqueConstraint("customer_id", "product_code", "bought_on"),
+        CheckConstraint("amount_cents > 0", name="something_is_held"),
+    )
 
     id: UUID = key()
     customer_id: UUID = Field(foreign_key="customer.id", index=True)
@@ -221,6 +226,7 @@ class Holding(SQLModel, table=True):
     amount_cents: int = Field(sa_type=BigInteger)
     bought_on: date
     matures_on: date | None = None
+    ended_on: date | None = None
 
 
 class CorpTag(SQLModel, table=True):

@@ -90,7 +90,9 @@ async def _consents(
 async def _holdings(
     session: AsyncSession, ids: Sequence[UUID], known: Gathered, now: datetime
 ) -> None:
-    query = select(Holding).where(col(Holding.customer_id).in_(ids))
+    query = select(Holding).where(
+        col(Holding.customer_id).in_(ids), col(Holding.ended_on).is_(None)
+    )
     for holding in (await session.execute(query.order_by(col(Holding.id)))).scalars():
         known[holding.customer_id].holdings.append(holding)
 
