@@ -215,17 +215,38 @@ async def search_titles(
     return await documents(session, list((await session.execute(rows)).scalars()))
 
 
+async def usable(
+    session: AsyncSession,
+    version_ids: Collection[UUID],
+    *,
+    now: datetime,
+    channel: str,
+    branch_id: UUID | None,
+    risk_ceiling: int,
+) -> list[LibraryDocument]:
+    """Those of these versions that `only_live` lets pass, whole, in the order of material codes."""
+    return await _documents(session, version_ids, *_fits(now, channel, branch_id, risk_ceiling))
+
+
 async def documents(session: AsyncSession, version_ids: Collection[UUID]) -> list[LibraryDocument]:
     """These versions, whatever their state, in the order of material codes."""
+    return await _documents(session, version_ids)
+
+
+async def _documents(
+    session: AsyncSession, version_ids: Collection[UUID], *conditions: ColumnElement[bool]
+) -> list[LibraryDocument]:
     if not version_ids:
         return []
     rows = (
         select(Version, Material)
         .join(Material, col(Material.id) == Version.material_id)
-        .where(col(Version.id).in_(set(version_ids)))
+        .where(col(Version.id).in_(set(version_ids)), *conditions)
         .order_by(col(Material.code), col(Version.number))
     )
     found = (await session.execute(rows)).all()
+    if not found:
+        return []
     about = await products.of_materials(session, {material.id for _, material in found})
     cut = await _passages(session, [version.id for version, _ in found])
     return [

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 from yarl import URL
 
 from attribution import touchpoints
@@ -174,14 +175,13 @@ async def _config(request: web.Request, address: str) -> str:
 
 async def chat_of(request: web.Request, tab: str = "suggest") -> Chat | None:
     """The chat named in the address, if its customer is this RM's own, whatever else they see."""
-    session, now = session_of(request), now_of(request)
-    customer = await book.find_contact(session, signed(request), request.match_info["contact"])
-    if customer is None:
-        return None
-    follow = await book.active_follow(session, signed(request).id, customer.id)
-    if follow is None:
-        return None
-    return Chat(customer, follow, await book.facts_of(session, customer, now), tab)
+    known = await _followed(request, session_of(request))
+    return Chat(known.customer, known.follow, known.facts, tab) if known else None
+
+
+async def _followed(request: web.Request, session: AsyncSession) -> book.Followed | None:
+    contact = col(Customer.external_userid) == request.match_info["contact"]
+    return await book.followed(session, signed(request).id, contact, now_of(request))
 
 
 def not_yours(request: web.Request) -> web.Response:
@@ -268,7 +268,7 @@ async def _usable(
 ) -> dict[UUID, list[library.LibraryDocument]]:
     """The suggestions all of whose sources this customer may get now; the main one comes first."""
     offered = [s for s in shown if s.state is SuggestionState.OFFERED]
-    live = await library.only_live(
+    found = await library.usable(
         session,
         {version for s in offered for version in suggestions.cited_versions(s)},
         now=now,
@@ -276,14 +276,14 @@ async def _usable(
         branch_id=chat.facts.branch_id,
         risk_ceiling=chat.facts.risk_ceiling,
     )
-    documents = {d.version_id: d for d in await library.documents(session, live)}
+    documents = {document.version_id: document for document in found}
     return {
         s.id: [
             documents[s.version_id],
             *(documents[one] for one in suggestions.cited_versions(s) if one != s.version_id),
         ]
         for s in offered
-        if s.version_id is not None and suggestions.cited_versions(s) <= live
+        if s.version_id is not None and suggestions.cited_versions(s) <= documents.keys()
     }
 
 
@@ -416,8 +416,5 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 async def _own_customer(request: web.Request) -> UUID | None:
     async with request.app[SESSIONS]() as session:
-        who, contact = signed(request), request.match_info["contact"]
-        customer = await book.find_contact(session, who, contact)
-        if customer is None or await book.active_follow(session, who.id, customer.id) is None:
-            return None
-        return customer.id
+        known = await _followed(request, session)
+        return known.customer.id if known else None
