@@ -7,6 +7,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bank.metrics import SUGGESTION_SECONDS
 from compliance import citations, disclosures
 from compliance.guard import checked
 from compliance.verdict import Level, Verdict
@@ -25,7 +26,8 @@ async def worded(
     """A draft with its judgement; one that strays or is refused gives way to quoting."""
     if writer.name != QUOTING and await stops.current(session) is not None:
         writer = QuotingWriter()
-    draft = await writer.draft(question, sources)
+    with SUGGESTION_SECONDS.labels("draft").time():
+        draft = await writer.draft(question, sources)
     # Stopped while the model was writing: what it wrote is dropped (C-42).
     if draft.writer != QUOTING and await stops.current(session) is not None:
         draft = quote(sources)
@@ -50,6 +52,7 @@ async def _strays(session: AsyncSession, draft: Draft) -> bool:
     )
 
 
+@SUGGESTION_SECONDS.labels("check").time()
 def judge(draft: Draft, speaker: Speaker = Speaker.RM) -> tuple[Verdict, tuple[str, ...]]:
     """What the rules say of a draft: wording, and every number found in the passage it cites."""
     verdict = checked(draft.text, speaker)

@@ -177,8 +177,8 @@ def matching_command(
 def search_command(
     sizes: Annotated[str, typer.Option(help="Rows, by commas.")] = "1000,10000,100000,1000000",
     indexes: Annotated[str, typer.Option(help="Of flat;ivf;pgvector, exact;pgvector, graph.")] = "",
-    materials: Annotated[
-        int, typer.Option(help="Then messages to suggestions, with so many materials.")
+    passages: Annotated[
+        int, typer.Option(help="Then messages to suggestions, with so many passages.")
     ] = 0,
     vectors: Annotated[str, typer.Option(help="With which vectors: faiss or pgvector.")] = "faiss",
     as_json: AsJson = False,
@@ -193,10 +193,10 @@ def search_command(
         with a_bank() as settings:
             found.append(search.measure(settings, plan))
         tables.show_searching(console, found[-1])
-    if materials:
+    if passages:
         with a_bank() as settings:
             at = settings.model_copy(update={"vectors": vectors})
-            found.append(suggestions.measure(at, suggestions.Plan(sizes=(materials,))))
+            found.append(suggestions.measure(at, suggestions.Plan(sizes=(passages,))))
         tables.show_suggestions(console, found[-1])
     _tell(found, as_json)
 

@@ -52,10 +52,16 @@ def test_a_burst_is_measured_and_keeps_every_customers_order(database: str, tmp_
 
 
 def test_suggestions_are_measured_at_every_size(database: str, tmp_path: Path) -> None:
-    plan = suggestions.Plan(sizes=(6, 12), questions=3, warm_up=1)
+    plan = suggestions.Plan(sizes=(20, 40), questions=3, warm_up=1)
     found = suggestions.measure(bank_at(tmp_path, database), plan)
-    assert [size.materials for size in found.sizes] == [6, 12]
-    assert all(0 < size.p50_ms <= size.p95_ms <= size.slowest_ms for size in found.sizes)
+    smaller, larger = found.sizes
+    assert 20 < smaller.rows < larger.rows
+    for size in found.sizes:
+        assert 0 < size.p50_ms <= size.p95_ms <= size.p99_ms <= size.slowest_ms
+        assert list(size.parts_ms) == ["wait", *suggestions.MEASURED, "store", "rest"]
+        assert min(size.parts_ms.values()) >= 0
+        assert size.each.product_cpu_ms > 0
+    assert 5 < larger.each.statements <= smaller.each.statements + 1
     assert all(sum(size.outcomes.values()) == plan.questions for size in found.sizes)
     tables.show_suggestions(Console(quiet=True), found)
 
