@@ -22,6 +22,7 @@ from bot.bench import (
     retrieval,
     retrieval_tables,
     search,
+    sidebar,
     suggestions,
     tables,
     withdrawal,
@@ -48,10 +49,16 @@ def _suggestions() -> suggestions.Suggesting:
         return suggestions.measure(settings, suggestions.Plan())
 
 
+def _sidebar() -> sidebar.Sidebar:
+    with a_bank() as settings:
+        return sidebar.measure(settings, sidebar.Plan())
+
+
 MEASURED: dict[str, tuple[Callable[[], Any], Callable[[Console, Any], None]]] = {
     "callbacks": (_callbacks, tables.show_callbacks),
     "checker": (checker.measure, tables.show_checker),
     "suggestions": (_suggestions, tables.show_suggestions),
+    "sidebar": (_sidebar, tables.show_sidebar),
     "demo": (idle.measure, tables.show_idle),
 }
 
@@ -61,7 +68,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 @app.callback(invoke_without_command=True)
 def bench(
     context: typer.Context,
-    only: Annotated[str, typer.Option(help="Of callbacks,checker,suggestions,demo.")] = "",
+    only: Annotated[str, typer.Option(help="Of callbacks,checker,suggestions,sidebar,demo.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Measure everything but the installation."""

@@ -19,6 +19,7 @@ from bot.bench.matching import Matching
 from bot.bench.mix import SHARES
 from bot.bench.processes import Memory
 from bot.bench.search import Searching
+from bot.bench.sidebar import Sidebar
 from bot.bench.suggestions import Figures, Suggesting
 from bot.bench.withdrawal import Withdrawals
 
@@ -167,6 +168,25 @@ def _show_indexing(console: Console, found: Suggesting) -> None:
             f"{size.memory_mib:.0f}",
         )
     console.print(table)
+
+
+def show_sidebar(console: Console, found: Sidebar) -> None:
+    """From navigation to the draft on the screen, step by step."""
+    title = f"Sidebar opened {found.plan.openings} times, ms from navigation on"
+    steps = ("frame", "scripts", "asks", "answered", "drawn")
+    head = (*steps, "p50", "p95", "max", "requests", "KiB", "statements")
+    table = _table(title, *head)
+    for name, opened in (("nothing kept", found.first), ("again", found.again)):
+        table.add_row(
+            name,
+            *(f"{ms:.0f}" for ms in opened.steps_p50_ms.values()),
+            *(f"{ms:.0f}" for ms in (opened.p50_ms, opened.p95_ms, opened.slowest_ms)),
+            f"{opened.requests:.0f}",
+            f"{opened.kib:.0f}",
+            f"{opened.statements:.0f}",
+        )
+    console.print(table)
+    console.print(f"goal: p95 below {found.plan.goal_ms:.0f} ms\n")
 
 
 def show_checker(console: Console, held_out: HeldOut) -> None:

@@ -23,7 +23,7 @@ class Statement:
     at: float
     task: int
 
-    def begins(self, words: str) -> bool:
+    def begins(self, words: str | tuple[str, ...]) -> bool:
         """Whether it is of that kind."""
         return self.sql.lstrip().startswith(words)
 

@@ -21,12 +21,13 @@ async def nudges(request: web.Request, bell: str, chat: str, stands: Stands) -> 
     It ends with what the page may see: every nudge asks whether that still stands.
     """
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    await response.prepare(request)
     bells = request.app[BELLS]
     with bells.ear(bell) as rung, bells.ear(indexing.BELL) as changed:
         # What happened before the stream stood was heard by nobody.
         heard = True
+        # The page may be closed at any moment, before its stream stands as well.
         with suppress(ConnectionResetError):
+            await response.prepare(request)
             while True:
                 await response.write(NUDGE if heard else b": here\n\n")
                 heard = await _heard(chat, rung, changed)
