@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from aiohttp import web
@@ -318,19 +319,13 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
     chat = await chat_of(request, tab)
     if chat is None:
         return not_yours(request)
-    query = request.query.get("q", "").strip()
-    documents = await _documents(request, chat, query)
-    documents = await sidebar_scripts.on_shelf(request, documents)
+    session, who, query = session_of(request), signed(request), request.query.get("q", "").strip()
+    certificate = await _certificate(session, who.id, now_of(request))
     key = request.query.get("shelf", ALL)
     in_series = tab == "scripts" and sidebar_scripts.is_series(key)
-    wanted = [d for d in documents if in_series or (str(d.kind) in SCRIPTS) == (tab == "scripts")]
-    certificate = await _certificate(session_of(request), signed(request).id, now_of(request))
-    if certificate:
-        wanted = [d for d in wanted if d.kind is Kind.EDUCATION and not d.risk]
-    kind, there = request.query.get("kind", ""), {d.kind for d in wanted}
-    wanted = [d for d in wanted if kind in ("", d.kind)]
-    shown = wanted[: FOUND if query else LISTED]
-    session, age = session_of(request), chat.facts.age
+    kinds = {one for one in Kind if in_series or (one in SCRIPTS) == (tab == "scripts")}
+    wanted = Wanted(chat, query, kinds, request.query.get("kind", ""), bool(certificate))
+    shown, there = await _documents(request, wanted)
     context = MaterialTab(
         chat,
         query,
@@ -338,27 +333,81 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
         certificate,
         key,
         await sidebar_scripts.favourites(request),
-        kind,
+        wanted.kind,
         [one for one in Kind if one in there],
-        await sidebar_scripts.in_series(session, shown, age) if in_series and not query else [],
+        await sidebar_scripts.in_series(session, shown, chat.facts.age)
+        if in_series and not query
+        else [],
     )
     return fragment(request, "sidebar/_chat.html", context)
 
 
-async def _documents(request: web.Request, chat: Chat, query: str) -> list[library.LibraryDocument]:
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for on a tab: words, the kinds it shows, and the one that was picked.
+
+    An RM who passes on education alone speaks of no product at all (C-34).
+    """
+
+    chat: Chat
+    query: str
+    of_tab: set[Kind]
+    kind: str
+    education_only: bool
+
+    @property
+    def kinds(self) -> set[Kind]:
+        """The kinds that may be shown."""
+        return self.of_tab & {Kind.EDUCATION} if self.education_only else self.of_tab
+
+    @property
+    def audience(self) -> dict[str, Any]:
+        """For whom it must be fit."""
+        facts = self.chat.facts
+        return {
+            "channel": Channel.SINGLE_CHAT.value,
+            "branch_id": facts.branch_id,
+            "risk_ceiling": 0 if self.education_only else facts.risk_ceiling,
+        }
+
+    def fits(self, document: library.LibraryDocument) -> bool:
+        """Whether it may be shown here."""
+        return document.kind in self.kinds and not (self.education_only and document.risk)
+
+
+async def _documents(
+    request: web.Request, wanted: Wanted
+) -> tuple[list[library.LibraryDocument], set[Kind]]:
+    """The first of what fits, and of which kinds there is something."""
     session, now = session_of(request), now_of(request)
-    if query:
-        index = request.app[LIBRARY_INDEX]
-        return await finding.find(
-            session, query, chat.facts, Channel.SINGLE_CHAT, index, now, 2 * LISTED
+    inside = await sidebar_scripts.on_shelf(request)
+    if not wanted.query and inside is None:
+        there = await library.live_kinds(session, now, **wanted.audience) & wanted.kinds
+        kinds = {one for one in there if wanted.kind in ("", one)}
+        first = await library.live_documents(
+            session, now, kinds=kinds, limit=LISTED, **wanted.audience
         )
-    return await library.live_documents(
-        session,
-        now,
-        channel=Channel.SINGLE_CHAT.value,
-        branch_id=chat.facts.branch_id,
-        risk_ceiling=chat.facts.risk_ceiling,
-    )
+        return first, there
+    found = [one for one in await _found(request, wanted, inside) if wanted.fits(one)]
+    shown = [one for one in found if wanted.kind in ("", one.kind)]
+    return shown[: FOUND if wanted.query else LISTED], {one.kind for one in found}
+
+
+async def _found(
+    request: web.Request, wanted: Wanted, inside: list[UUID] | None
+) -> list[library.LibraryDocument]:
+    """What answers the words, or all of a branch of the tree, in its order."""
+    session, now = session_of(request), now_of(request)
+    if wanted.query:
+        index, facts = request.app[LIBRARY_INDEX], wanted.chat.facts
+        found = await finding.find(
+            session, wanted.query, facts, Channel.SINGLE_CHAT, index, now, 2 * LISTED
+        )
+    else:
+        found = await library.usable(session, inside or [], now=now, **wanted.audience)
+    by_version = {one.version_id: one for one in found}
+    order = list(by_version) if inside is None else inside
+    return [by_version[one] for one in order if one in by_version]
 
 
 @routes.get("/sidebar/{contact}/profile")

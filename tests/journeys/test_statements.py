@@ -11,7 +11,9 @@ from bank.models import Staff
 from bot.bench.watching import Watched, watched
 from bot.chat import conversations
 from bot.chat.conversations import Line
+from bot.chat.sidebar import LISTED
 from bot.models import Speaker
+from content.models import Kind
 from customers.models import Customer
 from knowledge.models import Suggestion, SuggestionState
 from tests.builders import a_customer, a_follow, a_product, an_approved_material
@@ -150,3 +152,28 @@ async def test_opening_the_sidebar_asks_the_database_as_often_whatever_there_is(
         await suggested(answered)
     after = await opened(answered)
     assert len(after.statements) == len(before.statements) == THE_SIDEBAR
+
+
+@pytest.mark.parametrize("tab", ["scripts", "materials"])
+async def test_a_tab_of_the_library_reads_no_more_of_a_larger_one(
+    answered: Town, session: AsyncSession, tab: str
+) -> None:
+    sidebar, contact = await answered.sidebar(), answered.customer.external_userid
+    shown: list[str] = []
+
+    async def look() -> None:
+        shown.append(await sidebar.text(f"/sidebar/{contact}/{tab}"))
+
+    for kind in (Kind.SCRIPT, Kind.EDUCATION):
+        await an_approved_material(session, title=f"第一份{kind.label}", kind=kind)
+    await session.commit()
+    before = await counted(answered, look)
+    for kind in (Kind.SCRIPT, Kind.EDUCATION):
+        for number in range(LISTED + 5):
+            await an_approved_material(session, title=f"{kind.label}{number}", kind=kind)
+    await session.commit()
+    after = await counted(answered, look)
+    assert len(after.statements) == len(before.statements)
+    few, many = (page.count("选用</button>") for page in shown)
+    assert 1 <= few < LISTED
+    assert many == LISTED
