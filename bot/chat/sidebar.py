@@ -13,6 +13,7 @@ from yarl import URL
 
 from attribution import touchpoints
 from attribution.models import Touchpoint
+from bank.bells import BELLS
 from bank.models import Role, Staff
 from bot.chat import conversations, sidebar_scripts
 from bot.chat.nudging import nudges
@@ -94,6 +95,7 @@ class SuggestTab:
     notices: frozenset[UUID]  # suggestions that need the special notice to the elderly first
     stopped: frozenset[UUID]  # drafts of a model that may not be sent while models are stopped
     model_stop: ModelStop | None
+    since: str  # the moment of the bells before anything of this was read
     reject_reasons: tuple[str, ...] = REJECT_REASONS
 
 
@@ -217,6 +219,7 @@ async def suggestion_list(request: web.Request) -> web.Response:
 async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
     """The newest suggestions of a chat and the question they answer."""
     session, now, who = session_of(request), now_of(request), signed(request)
+    since = request.app[BELLS].mark
     newest = await suggestions.open_for(session, who.id, chat.customer.id)
     lines = await conversations.latest(session, who.id, chat.customer.id, 10)
     asked = [line for line in lines if line.speaker == "customer"]
@@ -243,6 +246,7 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
         ),
         stopped=stopped,
         model_stop=stop,
+        since=since,
     )
 
 

@@ -7,15 +7,19 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bank.database import ring
 from bank.models import Staff
 from bot.bench.watching import Watched, watched
 from bot.chat import conversations
 from bot.chat.conversations import Line
+from bot.chat.nudging import NUDGE
 from bot.chat.sidebar import LISTED
 from bot.models import Speaker
 from content.models import Kind
 from customers.models import Customer
+from knowledge.indexing import BELL as LIBRARY_BELL
 from knowledge.models import Suggestion, SuggestionState
+from knowledge.suggestions import BELL
 from tests.builders import a_customer, a_follow, a_product, an_approved_material
 from tests.town import Town
 
@@ -24,6 +28,7 @@ ASKED = "我赎回的钱几天能到账啊"
 A_SUGGESTION = 15
 # Signing in, the chat, its suggestions and what may be sent of them.
 THE_SIDEBAR = 11
+QUIET = b": here\n\n"
 WRITING = ("INSERT", "SELECT pg_notify")
 
 
@@ -152,6 +157,51 @@ async def test_opening_the_sidebar_asks_the_database_as_often_whatever_there_is(
         await suggested(answered)
     after = await opened(answered)
     assert len(after.statements) == len(before.statements) == THE_SIDEBAR
+
+
+async def a_page(town: Town) -> str:
+    """The address of the live stream of a page that has just been opened."""
+    sidebar, contact = await town.sidebar(), town.customer.external_userid
+    page = await sidebar.text(f"/sidebar/{contact}/suggest")
+    [stream] = re.findall(r'sse-connect="([^"]+)"', page)
+    return str(stream)
+
+
+async def first_of(town: Town, stream: str) -> bytes:
+    """What a stream says first."""
+    sidebar = await town.sidebar()
+    async with await sidebar.get(stream) as answer:
+        return await answer.content.readuntil(b"\n\n")
+
+
+async def test_a_page_is_not_read_twice_where_nothing_has_happened(answered: Town) -> None:
+    assert await first_of(answered, await a_page(answered)) == QUIET
+
+
+async def test_what_happened_before_the_stream_stood_is_told(answered: Town) -> None:
+    stream = await a_page(answered)
+    with answered.parts.bells.ear(BELL) as ear:
+        await suggested(answered)
+        await ear.get()
+    assert await first_of(answered, stream) == NUDGE
+    assert await first_of(answered, await a_page(answered)) == QUIET
+
+
+async def test_material_that_goes_before_the_stream_stood_is_told(answered: Town) -> None:
+    stream = await a_page(answered)
+    with answered.parts.bells.ear(LIBRARY_BELL) as ear:
+        async with answered.parts.sessions.begin() as session:
+            await ring(session, LIBRARY_BELL)
+        await ear.get()
+    assert await first_of(answered, stream) == NUDGE
+
+
+@pytest.mark.parametrize("mark", ["", "another-0", "%s-x", "%s--1", "%s-99999999"])
+async def test_a_moment_nobody_here_remembers_is_told_of(answered: Town, mark: str) -> None:
+    known = answered.parts.bells.mark.partition("-")[0]
+    stream = (await a_page(answered)).partition("?")[0]
+    told = mark.replace("%s", known)
+    assert await first_of(answered, f"{stream}?since={told}") == NUDGE
 
 
 @pytest.mark.parametrize("tab", ["scripts", "materials"])
