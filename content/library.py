@@ -181,11 +181,38 @@ async def live_documents(
     channel: str | None = None,
     branch_id: UUID | None = None,
     risk_ceiling: int = 5,
+    kinds: Collection[Kind] | None = None,
+    limit: int | None = None,
 ) -> list[LibraryDocument]:
-    """Documents live now; with a channel, those that may be used there as `only_live` says."""
+    """Documents live now, by material code; with a channel, those `only_live` lets pass there.
+
+    `kinds` asks for some kinds alone, `limit` for the first so many.
+    """
     conditions = is_live(now) if channel is None else _fits(now, channel, branch_id, risk_ceiling)
-    ids = (await session.execute(select(Version.id).where(*conditions))).scalars()
-    return await documents(session, list(ids))
+    rows = (
+        select(Version.id)
+        .join(Material, col(Material.id) == Version.material_id)
+        .where(*conditions, *([] if kinds is None else [col(Material.kind).in_(kinds)]))
+        .order_by(col(Material.code), col(Version.number))
+        .limit(limit)
+    )
+    return await documents(session, list((await session.execute(rows)).scalars()))
+
+
+async def live_kinds(
+    session: AsyncSession,
+    now: datetime,
+    *,
+    channel: str,
+    branch_id: UUID | None,
+    risk_ceiling: int,
+) -> set[Kind]:
+    """Of which kinds there is something that `only_live` lets pass."""
+    fitting = select(Version.id).where(
+        Version.material_id == col(Material.id), *_fits(now, channel, branch_id, risk_ceiling)
+    )
+    rows = select(col(Material.kind)).where(fitting.exists()).distinct()
+    return set((await session.execute(rows)).scalars())
 
 
 async def search_titles(
@@ -215,17 +242,38 @@ async def search_titles(
     return await documents(session, list((await session.execute(rows)).scalars()))
 
 
+async def usable(
+    session: AsyncSession,
+    version_ids: Collection[UUID],
+    *,
+    now: datetime,
+    channel: str,
+    branch_id: UUID | None,
+    risk_ceiling: int,
+) -> list[LibraryDocument]:
+    """Those of these versions that `only_live` lets pass, whole, in the order of material codes."""
+    return await _documents(session, version_ids, *_fits(now, channel, branch_id, risk_ceiling))
+
+
 async def documents(session: AsyncSession, version_ids: Collection[UUID]) -> list[LibraryDocument]:
     """These versions, whatever their state, in the order of material codes."""
+    return await _documents(session, version_ids)
+
+
+async def _documents(
+    session: AsyncSession, version_ids: Collection[UUID], *conditions: ColumnElement[bool]
+) -> list[LibraryDocument]:
     if not version_ids:
         return []
     rows = (
         select(Version, Material)
         .join(Material, col(Material.id) == Version.material_id)
-        .where(col(Version.id).in_(set(version_ids)))
+        .where(col(Version.id).in_(set(version_ids)), *conditions)
         .order_by(col(Material.code), col(Version.number))
     )
     found = (await session.execute(rows)).all()
+    if not found:
+        return []
     about = await products.of_materials(session, {material.id for _, material in found})
     cut = await _passages(session, [version.id for version, _ in found])
     return [

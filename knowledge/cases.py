@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from bank.metrics import SUGGESTION_SECONDS
 from content import library, products
 from content.models import PROMOTING
 from customers.book import CustomerFacts
@@ -88,7 +89,13 @@ async def case_of(
 
 async def answers_to(session: AsyncSession, case: Case, index: LibraryIndex) -> Answers:
     """Live material on a case, ranked, without what does not fit the moment."""
-    found = await asyncio.to_thread(index.hybrid.search, case.sought, case.audience, CANDIDATES)
+    with SUGGESTION_SECONDS.labels("search").time():
+        found = await asyncio.to_thread(index.hybrid.search, case.sought, case.audience, CANDIDATES)
+    with SUGGESTION_SECONDS.labels("match").time():
+        return await _matched(session, case, found)
+
+
+async def _matched(session: AsyncSession, case: Case, found: Found) -> Answers:
     live, documents = await still_live(session, found.hits, case.audience)
     fitting = {key: each for key, each in documents.items() if _fits_mood(case.read, each)}
     suited = [c for c in candidates_of(live, documents) if c.version_id in fitting]

@@ -3,14 +3,17 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 from yarl import URL
 
 from attribution import touchpoints
 from attribution.models import Touchpoint
+from bank.bells import BELLS
 from bank.models import Role, Staff
 from bot.chat import conversations, sidebar_scripts
 from bot.chat.nudging import nudges
@@ -92,6 +95,7 @@ class SuggestTab:
     notices: frozenset[UUID]  # suggestions that need the special notice to the elderly first
     stopped: frozenset[UUID]  # drafts of a model that may not be sent while models are stopped
     model_stop: ModelStop | None
+    since: str  # the moment of the bells before anything of this was read
     reject_reasons: tuple[str, ...] = REJECT_REASONS
 
 
@@ -174,14 +178,13 @@ async def _config(request: web.Request, address: str) -> str:
 
 async def chat_of(request: web.Request, tab: str = "suggest") -> Chat | None:
     """The chat named in the address, if its customer is this RM's own, whatever else they see."""
-    session, now = session_of(request), now_of(request)
-    customer = await book.find_contact(session, signed(request), request.match_info["contact"])
-    if customer is None:
-        return None
-    follow = await book.active_follow(session, signed(request).id, customer.id)
-    if follow is None:
-        return None
-    return Chat(customer, follow, await book.facts_of(session, customer, now), tab)
+    known = await _followed(request, session_of(request))
+    return Chat(known.customer, known.follow, known.facts, tab) if known else None
+
+
+async def _followed(request: web.Request, session: AsyncSession) -> book.Followed | None:
+    contact = col(Customer.external_userid) == request.match_info["contact"]
+    return await book.followed(session, signed(request).id, contact, now_of(request))
 
 
 def not_yours(request: web.Request) -> web.Response:
@@ -216,6 +219,7 @@ async def suggestion_list(request: web.Request) -> web.Response:
 async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
     """The newest suggestions of a chat and the question they answer."""
     session, now, who = session_of(request), now_of(request), signed(request)
+    since = request.app[BELLS].mark
     newest = await suggestions.open_for(session, who.id, chat.customer.id)
     lines = await conversations.latest(session, who.id, chat.customer.id, 10)
     asked = [line for line in lines if line.speaker == "customer"]
@@ -242,6 +246,7 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
         ),
         stopped=stopped,
         model_stop=stop,
+        since=since,
     )
 
 
@@ -268,7 +273,7 @@ async def _usable(
 ) -> dict[UUID, list[library.LibraryDocument]]:
     """The suggestions all of whose sources this customer may get now; the main one comes first."""
     offered = [s for s in shown if s.state is SuggestionState.OFFERED]
-    live = await library.only_live(
+    found = await library.usable(
         session,
         {version for s in offered for version in suggestions.cited_versions(s)},
         now=now,
@@ -276,14 +281,14 @@ async def _usable(
         branch_id=chat.facts.branch_id,
         risk_ceiling=chat.facts.risk_ceiling,
     )
-    documents = {d.version_id: d for d in await library.documents(session, live)}
+    documents = {document.version_id: document for document in found}
     return {
         s.id: [
             documents[s.version_id],
             *(documents[one] for one in suggestions.cited_versions(s) if one != s.version_id),
         ]
         for s in offered
-        if s.version_id is not None and suggestions.cited_versions(s) <= live
+        if s.version_id is not None and suggestions.cited_versions(s) <= documents.keys()
     }
 
 
@@ -318,19 +323,13 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
     chat = await chat_of(request, tab)
     if chat is None:
         return not_yours(request)
-    query = request.query.get("q", "").strip()
-    documents = await _documents(request, chat, query)
-    documents = await sidebar_scripts.on_shelf(request, documents)
+    session, who, query = session_of(request), signed(request), request.query.get("q", "").strip()
+    certificate = await _certificate(session, who.id, now_of(request))
     key = request.query.get("shelf", ALL)
     in_series = tab == "scripts" and sidebar_scripts.is_series(key)
-    wanted = [d for d in documents if in_series or (str(d.kind) in SCRIPTS) == (tab == "scripts")]
-    certificate = await _certificate(session_of(request), signed(request).id, now_of(request))
-    if certificate:
-        wanted = [d for d in wanted if d.kind is Kind.EDUCATION and not d.risk]
-    kind, there = request.query.get("kind", ""), {d.kind for d in wanted}
-    wanted = [d for d in wanted if kind in ("", d.kind)]
-    shown = wanted[: FOUND if query else LISTED]
-    session, age = session_of(request), chat.facts.age
+    kinds = {one for one in Kind if in_series or (one in SCRIPTS) == (tab == "scripts")}
+    wanted = Wanted(chat, query, kinds, request.query.get("kind", ""), bool(certificate))
+    shown, there = await _documents(request, wanted)
     context = MaterialTab(
         chat,
         query,
@@ -338,27 +337,81 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
         certificate,
         key,
         await sidebar_scripts.favourites(request),
-        kind,
+        wanted.kind,
         [one for one in Kind if one in there],
-        await sidebar_scripts.in_series(session, shown, age) if in_series and not query else [],
+        await sidebar_scripts.in_series(session, shown, chat.facts.age)
+        if in_series and not query
+        else [],
     )
     return fragment(request, "sidebar/_chat.html", context)
 
 
-async def _documents(request: web.Request, chat: Chat, query: str) -> list[library.LibraryDocument]:
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for on a tab: words, the kinds it shows, and the one that was picked.
+
+    An RM who passes on education alone speaks of no product at all (C-34).
+    """
+
+    chat: Chat
+    query: str
+    of_tab: set[Kind]
+    kind: str
+    education_only: bool
+
+    @property
+    def kinds(self) -> set[Kind]:
+        """The kinds that may be shown."""
+        return self.of_tab & {Kind.EDUCATION} if self.education_only else self.of_tab
+
+    @property
+    def audience(self) -> dict[str, Any]:
+        """For whom it must be fit."""
+        facts = self.chat.facts
+        return {
+            "channel": Channel.SINGLE_CHAT.value,
+            "branch_id": facts.branch_id,
+            "risk_ceiling": 0 if self.education_only else facts.risk_ceiling,
+        }
+
+    def fits(self, document: library.LibraryDocument) -> bool:
+        """Whether it may be shown here."""
+        return document.kind in self.kinds and not (self.education_only and document.risk)
+
+
+async def _documents(
+    request: web.Request, wanted: Wanted
+) -> tuple[list[library.LibraryDocument], set[Kind]]:
+    """The first of what fits, and of which kinds there is something."""
     session, now = session_of(request), now_of(request)
-    if query:
-        index = request.app[LIBRARY_INDEX]
-        return await finding.find(
-            session, query, chat.facts, Channel.SINGLE_CHAT, index, now, 2 * LISTED
+    inside = await sidebar_scripts.on_shelf(request)
+    if not wanted.query and inside is None:
+        there = await library.live_kinds(session, now, **wanted.audience) & wanted.kinds
+        kinds = {one for one in there if wanted.kind in ("", one)}
+        first = await library.live_documents(
+            session, now, kinds=kinds, limit=LISTED, **wanted.audience
         )
-    return await library.live_documents(
-        session,
-        now,
-        channel=Channel.SINGLE_CHAT.value,
-        branch_id=chat.facts.branch_id,
-        risk_ceiling=chat.facts.risk_ceiling,
-    )
+        return first, there
+    found = [one for one in await _found(request, wanted, inside) if wanted.fits(one)]
+    shown = [one for one in found if wanted.kind in ("", one.kind)]
+    return shown[: FOUND if wanted.query else LISTED], {one.kind for one in found}
+
+
+async def _found(
+    request: web.Request, wanted: Wanted, inside: list[UUID] | None
+) -> list[library.LibraryDocument]:
+    """What answers the words, or all of a branch of the tree, in its order."""
+    session, now = session_of(request), now_of(request)
+    if wanted.query:
+        index, facts = request.app[LIBRARY_INDEX], wanted.chat.facts
+        found = await finding.find(
+            session, wanted.query, facts, Channel.SINGLE_CHAT, index, now, 2 * LISTED
+        )
+    else:
+        found = await library.usable(session, inside or [], now=now, **wanted.audience)
+    by_version = {one.version_id: one for one in found}
+    order = list(by_version) if inside is None else inside
+    return [by_version[one] for one in order if one in by_version]
 
 
 @routes.get("/sidebar/{contact}/profile")
@@ -416,8 +469,5 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 async def _own_customer(request: web.Request) -> UUID | None:
     async with request.app[SESSIONS]() as session:
-        who, contact = signed(request), request.match_info["contact"]
-        customer = await book.find_contact(session, who, contact)
-        if customer is None or await book.active_follow(session, who.id, customer.id) is None:
-            return None
-        return customer.id
+        known = await _followed(request, session)
+        return known.customer.id if known else None

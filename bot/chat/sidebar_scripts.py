@@ -91,16 +91,14 @@ async def in_series(
     ]
 
 
-async def on_shelf(request: web.Request, documents: list[LibraryDocument]) -> list[LibraryDocument]:
-    """Of what this customer may get, the scripts of the branch asked for, in its order."""
+async def on_shelf(request: web.Request) -> list[UUID] | None:
+    """The versions of the branch of the tree asked for, in its order; None for all of it."""
     key = request.query.get("shelf", ALL).replace("\0", "")
     if key == ALL:
-        return documents
+        return None
     session, who = session_of(request), signed(request)
     known = await scripts.all_scripts(session, who, now_of(request), everywhere=False)
-    usable = {document.material_id: document for document in documents}
-    inside = await scripts.inside(session, known, key, who)
-    return [usable[s.material.id] for s in inside if s.material.id in usable]
+    return [script.version.id for script in await scripts.inside(session, known, key, who)]
 
 
 async def favourites(request: web.Request) -> frozenset[UUID]:

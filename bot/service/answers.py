@@ -167,7 +167,7 @@ class Assistant:
         """An approved passage, sure enough and clean as a whole; else a person."""
         audience = Audience(now, Channel.KF.value, None, UNKNOWN_CUSTOMER)
         found = await answers.look_up(session, question.text, audience, self.index)
-        answer = await answers.quoted(session, found, self.settings.service_confidence)
+        answer = answers.quoted(found, self.settings.service_confidence)
         question.confidence = answer.confidence
         if isinstance(answer, answers.Unanswered):
             return HandOver("；".join(answer.reasons))

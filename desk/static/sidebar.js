@@ -283,6 +283,6 @@
   document.addEventListener("input", (event) => {
     if (event.target.matches("[data-draft]")) tell(event.target.closest("[data-suggestion]"), []);
   });
-  if (document.readyState === "complete") open();
-  else window.addEventListener("load", open);
+  // The deferred scripts have run by then; pictures need not be there.
+  document.addEventListener("DOMContentLoaded", open);
 })();
