@@ -87,9 +87,15 @@ class Fusion:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Rows that came in together: their terms, vectors and conditions."""
+    """Rows that came in together: their terms, vectors and conditions.
+
+    `postings` are of subjects, `subject_of` has each row's and `first_of` each subject's first row.
+    """
 
     entries: tuple[Entry, ...]
+    lengths: NDArray[np.float32]
+    subject_of: Ids
+    first_of: Ids
     postings: Postings
     dense: VectorIndex
     conditions: Conditions
@@ -107,9 +113,15 @@ class Segment:
             rows.setdefault(entry.document, []).append(row)
             for name in entry.products:
                 about.setdefault(normalise(name), []).append(row)
+        subject_of = _subjects(entries)
+        _, first_of = np.unique(subject_of, return_index=True)
+        subjects = Grams.of(found.keys, subject_of[found.owners], len(first_of))
         return cls(
             entries=tuple(entries),
-            postings=Postings.of(found),
+            lengths=found.lengths.astype(np.float32),
+            subject_of=subject_of,
+            first_of=first_of,
+            postings=Postings.of(subjects),
             dense=dense,
             conditions=conditions,
             rows_of={document: np.array(found) for document, found in rows.items()},
@@ -196,12 +208,14 @@ class Snapshot:
         ]
 
     def lexical(self, query: Query, allowed: Sequence[Mask]) -> list[NDArray[np.float64]]:
-        """BM25 of the allowed rows of each segment."""
+        """BM25 of the allowed rows of each segment: what their subjects have."""
         shelves = [
-            Shelf(segment.postings, alive)
+            Shelf(segment.postings, alive[segment.first_of])
             for segment, alive in zip(self.segments, self.alive, strict=True)
         ]
-        return bm25(query.terms, shelves, allowed)
+        open_to = [mask[s.first_of] for s, mask in zip(self.segments, allowed, strict=True)]
+        found = bm25(query.terms, shelves, open_to)
+        return [scores[s.subject_of] for s, scores in zip(self.segments, found, strict=True)]
 
     def rank(
         self,
@@ -264,7 +278,7 @@ class Snapshot:
             near, _ = segment.dense.search(query.vector, reach, within)
             rows = np.union1d(rows, near)
         dense = segment.cosines(rows, query.vector)
-        fused = np.round(fusion.score(lexical[rows], dense, segment.postings.lengths[rows]), ROUND)
+        fused = np.round(fusion.score(lexical[rows], dense, segment.lengths[rows]), ROUND)
         met: set[Document] = set()
         last = 0.0
         for place in np.argsort(-fused, kind="stable"):
@@ -292,11 +306,34 @@ class Snapshot:
                 continue
             rows = rows[mask[rows] & [segment.entries[r].role == "passage" for r in rows]]
             dense = segment.cosines(rows, query.vector)
-            fused = fusion.score(words[rows], dense, segment.postings.lengths[rows])
+            fused = fusion.score(words[rows], dense, segment.lengths[rows])
             for row, score in zip(rows, fused, strict=True):
                 candidate = (-float(score), segment.entries[row].position)
                 best = candidate if best is None else min(best, candidate)
         return best[1] if best else None
+
+
+def _subjects(entries: Sequence[Entry]) -> Ids:
+    """The number of each row's subject: how a document is asked for is one, a passage is its own.
+
+    Words are counted over all wordings of a subject together, as one text: what customers call a
+    thing is spread over the example questions. Rows of one subject are found by the same people.
+    """
+    numbers: dict[object, int] = {}
+    return np.array(
+        [
+            numbers.setdefault(_subject(row, entry), len(numbers))
+            for row, entry in enumerate(entries)
+        ],
+        dtype=np.int64,
+    )
+
+
+def _subject(row: int, entry: Entry) -> object:
+    if entry.role == "passage":
+        return row
+    conditions = (entry.valid_from, entry.valid_until, entry.channels, entry.branches, entry.risk)
+    return entry.document, conditions
 
 
 def _highest(scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
