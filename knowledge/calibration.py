@@ -99,7 +99,8 @@ def held_out(entries: Iterable[Entry]) -> list[Entry]:
     texts: dict[Document, list[Entry]] = {}
     for entry in entries:
         texts.setdefault(entry.document, []).append(entry)
-    several, only = [], []
+    several: list[Entry] = []
+    only: list[Entry] = []
     for document in sorted(texts, key=str):
         questions = [entry for entry in texts[document] if entry.role == "question"]
         if questions and len(texts[document]) > 1:

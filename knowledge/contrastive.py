@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from knowledge.encoder import StaticEncoder, Vectors, buckets, unit
 from knowledge.grams import grams
@@ -44,10 +43,7 @@ def fit(
     texts = _Wordings.of(meanings, len(encoder.table))
     if len(texts.meanings) < 2:
         return encoder
-    # Products this small take three times the work in two threads, and come out the same everywhere
-    # in one.
-    with threadpool_limits(1, "blas"):
-        trained = _train(encoder.table[texts.rows], texts, schedule)
+    trained = _train(encoder.table[texts.rows], texts, schedule)
     return encoder.with_rows(texts.rows, trained)
 
 
@@ -81,7 +77,7 @@ def _train(table: Vectors, texts: _Wordings, schedule: Schedule) -> Vectors:
     mean, squares = np.zeros_like(table), np.zeros_like(table)
     for step in range(1, schedule.steps + 1):
         pairs = _draw(texts.meanings, schedule.batch, dice)
-        others = dice.permutation(texts.alone)[: schedule.batch]
+        others = dice.permutation(texts.alone)[: schedule.batch // 2]
         numbers = np.concatenate([*pairs, others])
         drawn = [_thinned(texts.positions[n], schedule.dropped, dice) for n in numbers]
         rows, slope = _slope(table, drawn, len(pairs[0]), schedule.scale)

@@ -33,7 +33,7 @@ __all__ = ["Audience", "Entry", "Found", "Hit", "HybridIndex"]
 
 # A library this small teaches the table nothing that holds for the next question.
 LOCAL_DOCUMENTS = 20
-LOCAL = Schedule(steps=90, batch=128)
+LOCAL = Schedule(steps=60, batch=128)
 # What a document about a named product has before others in its score; more than a whole match.
 NAMED_PRIOR = 1.0
 
