@@ -61,14 +61,10 @@ def terms(texts: Sequence[str], synonyms: Synonyms) -> Grams:
     """What each text can be found by: its grams and its classes of synonyms."""
     plain = grams(texts)
     extra = [synonyms.keys(text) for text in texts]
-    counts = np.array([len(keys) for keys in extra], dtype=np.int64)
     flat = np.array([key for keys in extra for key in keys], dtype=np.uint64)
-    owners = np.concatenate(
-        [np.repeat(np.arange(len(texts)), plain.lengths), np.repeat(np.arange(len(texts)), counts)]
-    )
-    order = np.argsort(owners, kind="stable")
-    offsets = plain.offsets + np.concatenate([[0], np.cumsum(counts)])
-    return Grams(np.concatenate([plain.keys, flat])[order], offsets)
+    theirs = np.repeat(np.arange(len(texts)), [len(keys) for keys in extra])
+    owners = np.concatenate([plain.owners, theirs])
+    return Grams.of(np.concatenate([plain.keys, flat]), owners, len(texts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +80,7 @@ class Postings:
     @classmethod
     def of(cls, found: Grams) -> "Postings":
         """The postings of texts given as terms; row i is text i."""
-        owners = np.repeat(np.arange(len(found.lengths), dtype=np.int32), found.lengths)
+        owners = found.owners.astype(np.int32)
         order = np.lexsort((owners, found.keys))
         keys, rows = found.keys[order], owners[order]
         fresh = np.ones(len(keys), dtype=bool)
