@@ -7,7 +7,6 @@ long as it may be: with consent to personal recommendations, or where the privac
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, or_, text, true
@@ -95,7 +94,7 @@ def length(seconds: int) -> str:
     return f"{minutes} 分 {rest} 秒" if rest else f"{minutes} 分钟"
 
 
-def _visits() -> Select[Any]:
+def _visits() -> Select[Opening, str, int, bool]:
     """Openings by customers with what they opened."""
     first = func.first_value(Opening.device).over(
         partition_by=col(Opening.code), order_by=(col(Opening.at), col(Opening.id))
@@ -232,23 +231,30 @@ async def readers(
 
 @dataclass(frozen=True)
 class Read:
-    """A material a customer read of late, as matching sees it."""
+    """A material a customer read, as matching sees it: when last, how often in the last days."""
 
     version_id: UUID
     at: datetime
-    times: int
+    lately: int
 
 
 async def read_since(
-    session: AsyncSession, customer_ids: Sequence[UUID], since: datetime, until: datetime
+    session: AsyncSession,
+    customer_ids: Sequence[UUID],
+    since: datetime,
+    lately: datetime,
+    until: datetime,
 ) -> list[tuple[UUID, Read]]:
-    """What each customer read themselves: every version with the last time and how often.
+    """What each customer read themselves: every version once, what was read last at the end.
 
     What somebody else opened by their link says nothing of them.
     """
     rows = (
         select(
-            col(Opening.customer_id), col(Opening.version_id), func.max(Opening.at), func.count()
+            col(Opening.customer_id),
+            col(Opening.version_id),
+            func.max(Opening.at),
+            func.count().filter(col(Opening.at) > lately),
         )
         .where(
             col(Opening.customer_id).in_(customer_ids),

@@ -78,15 +78,6 @@ def in_order(points: Iterable[Touchpoint]) -> list[Touchpoint]:
     return sorted(points, key=lambda point: (point.at, point.id))
 
 
-async def of_customer(
-    session: AsyncSession, customer_id: UUID, limit: int = 100
-) -> list[Touchpoint]:
-    """The newest touchpoints of a customer, newest first."""
-    newest = (col(Touchpoint.at).desc(), col(Touchpoint.id).desc())
-    query = select(Touchpoint).where(Touchpoint.customer_id == customer_id)
-    return list((await session.execute(query.order_by(*newest).limit(limit))).scalars())
-
-
 async def last_contacts(
     session: AsyncSession, customer_ids: Sequence[UUID]
 ) -> dict[UUID, datetime]:
