@@ -168,6 +168,11 @@ class Readership:
     others: int  # different customers outside the scope: counted, never named
     nameless: int  # openings of which it is not known, or not logged, by whom
 
+    @property
+    def everyone(self) -> int:
+        """How many different customers opened it, whoever may see them."""
+        return self.customers + self.others
+
 
 async def readership(
     session: AsyncSession,

@@ -2,7 +2,14 @@
 
 from aiohttp import web
 
-from attribution import conversion_pages, customer_pages, import_pages, opening_pages, report_pages
+from attribution import (
+    conversion_pages,
+    customer_pages,
+    import_pages,
+    opening_pages,
+    reader_pages,
+    report_pages,
+)
 
 routes: list[web.AbstractRouteDef] = [
     *report_pages.routes,
@@ -10,4 +17,5 @@ routes: list[web.AbstractRouteDef] = [
     *import_pages.routes,
     *customer_pages.routes,
     *opening_pages.routes,
+    *reader_pages.routes,
 ]

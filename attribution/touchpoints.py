@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import case, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -88,6 +88,27 @@ async def last_contacts(
         .group_by(col(Touchpoint.customer_id))
     )
     return dict((await session.execute(query)).all())
+
+
+async def times_sent(session: AsyncSession, material_ids: Collection[UUID]) -> dict[UUID, int]:
+    """How often each of these materials was sent; into a group once, however many read it there."""
+    one = case(
+        (col(Touchpoint.source) == "group", func.split_part(Touchpoint.source_id, "/", 1)),
+        else_=col(Touchpoint.source_id),
+    )
+    query = (
+        select(
+            col(Touchpoint.material_id),
+            func.count(func.distinct(col(Touchpoint.source) + ":" + one)),
+        )
+        .where(
+            col(Touchpoint.material_id).in_(material_ids),
+            col(Touchpoint.kind) != TouchpointKind.CUSTOMER_WROTE,
+        )
+        .group_by(col(Touchpoint.material_id))
+    )
+    found = await session.execute(query)
+    return {material_id: number for material_id, number in found if material_id is not None}
 
 
 async def heard_since(

@@ -48,7 +48,8 @@ class Why(StrEnum):
         """The kind of reason, for a tag."""
         return {
             "asked": "近期提问", "read": "看过相关内容", "opened": "近期阅读", "holds": "持有产品",
-            "matures": "即将到期", "tagged": "客户标签", "stage": "跟进阶段", "level": "专业程度", "risk": "风险匹配",
+            "matures": "即将到期", "tagged": "客户标签", "stage": "跟进阶段",
+            "level": "专业程度", "risk": "风险匹配",
             "new": "新客户", "silent": "久未联系", "assessment": "测评将到期",
             "general": "通用内容", "unprofiled": "未个性化",
         }[self]  # fmt: skip
