@@ -80,8 +80,9 @@ async def open_file(request: web.Request) -> web.StreamResponse:
 @public
 async def note_reading(request: web.Request) -> web.StreamResponse:
     """The open page says how long it was visible so far; only numbers are taken, and no answer."""
-    if (request.content_length or LONGEST_READING + 1) > LONGEST_READING:
-        raise web.HTTPRequestEntityTooLarge(LONGEST_READING, request.content_length or 0)
+    length = request.content_length
+    if length is None or length > LONGEST_READING:
+        raise web.HTTPRequestEntityTooLarge(LONGEST_READING, length or 0)
     form = await request.post()
     try:
         visit = UUID(request.match_info["visit"])

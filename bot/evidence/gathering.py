@@ -186,7 +186,7 @@ def _links_to(customer: Customer) -> ColumnElement[bool]:
 async def _opened(session: AsyncSession, made: Gathered, where: ColumnElement[bool]) -> None:
     """The links that were sent, and everything that is logged of their openings."""
     links = await _all(session, TrackedLink, where)
-    theirs = col(Opening.code).in_([one.code for one in links])
+    theirs: ColumnElement[bool] = col(Opening.code).in_([one.code for one in links])
     if made.about == "customer":
         theirs = or_(theirs, col(Opening.customer_id) == made.customer.id)
     made.chapters["tracked_links"] = _dumped(links)
