@@ -160,7 +160,7 @@ def _urgency(reason: Reason, today: date) -> int:
         return 0
     if reason.why is Why.MATURES and (on is None or not 0 <= (on - today).days <= MATURES_WITHIN):
         return 0
-    if reason.why is Why.OPENED and (on is None or (today - on).days > LATELY_DAYS):
+    if reason.why is Why.OPENED and (on is None or (today - on).days >= LATELY_DAYS):
         return 0
     return URGENCY.get(reason.why, 0)
 
