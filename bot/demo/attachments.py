@@ -1,7 +1,7 @@
 """Pictures, files and cards at work in the demo bank: a SOP, a welcome, and what was sent."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 
 from attribution.models import TouchpointKind
@@ -59,14 +59,14 @@ def attachments(rows: Rows, cast: People, shelf: Shelf, today: date, seed: int) 
         paper = shelf.beside[code]
         client, bond = rng.choice(list(_willing(cast, paper, at)))
         _sent(rows, chats, client, bond, paper, at)
-    for (days, code), (client, bond) in zip(READ, _readers(rows, cast), strict=False):
+    span = [at_local(today - timedelta(days=READ[end][0]), time(12)) for end in (0, -1)]
+    for (days, code), (client, bond) in zip(READ, _readers(rows, cast, span), strict=False):
         at = at_local(today - timedelta(days=days), time(15, rng.randrange(60), rng.randrange(60)))
-        if bond.holds(at):
-            _sent(rows, chats, client, bond, shelf.beside[code], at)
+        _sent(rows, chats, client, bond, shelf.beside[code], at)
 
 
-def _readers(rows: Rows, cast: People) -> Iterator[tuple[Client, Bond]]:
-    """Customers of the first RM who agreed to personal recommendations."""
+def _readers(rows: Rows, cast: People, span: Sequence[datetime]) -> Iterator[tuple[Client, Bond]]:
+    """Customers of the first RM all the while, who agreed to personal recommendations."""
     first = min(one.userid for one in cast.having(Role.RM))
     profiled = {
         consent.customer_id
@@ -74,7 +74,11 @@ def _readers(rows: Rows, cast: People) -> Iterator[tuple[Client, Bond]]:
         if consent.purpose is Purpose.PROFILING and consent.withdrawn_at is None
     }
     for client in cast.clients:
-        if client.first.rm.userid == first and client.id in profiled:
+        if (
+            client.first.rm.userid == first
+            and client.id in profiled
+            and all(client.first.holds(at) for at in span)
+        ):
             yield client, client.first
 
 

@@ -156,6 +156,20 @@ async def test_reading_lasts_as_long_as_the_clock_says_and_half_an_hour_at_most(
     assert (await read_for(town, 7200)).seconds == 1800
 
 
+async def test_the_workbench_names_who_has_read_something_and_not_who_glanced(
+    town: Town, office: Office, sidebar: Sidebar
+) -> None:
+    article = await an_article(office)
+    await sends(sidebar, article)
+    desk = await town.client(town.rm)
+    await read_for(town, 4)
+    assert "还没有客户打开您发的内容" in await desk.text("/")
+    await read_for(town, 65)
+    page = await desk.text("/")
+    assert "还没有客户打开您发的内容" not in page
+    assert "1 分 5 秒" in page
+
+
 async def test_the_page_says_that_reading_is_logged_and_a_link_by_hand_does_not(
     town: Town, office: Office, sidebar: Sidebar
 ) -> None:
