@@ -130,15 +130,25 @@ async def of_customer(
 
 
 async def latest(
-    session: AsyncSession, scope: ColumnElement[bool], mode: str, now: datetime, limit: int
+    session: AsyncSession,
+    scope: ColumnElement[bool],
+    mode: str,
+    since: datetime,
+    now: datetime,
+    limit: int,
 ) -> list[tuple[Customer, Visit]]:
-    """The newest openings of customers within the scope that were read, newest first."""
+    """What customers within the scope have read since then, newest first."""
     newest = (col(Opening.at).desc(), col(Opening.id))
     theirs = (
         _visits()
         .add_columns(Customer)
         .join(Customer, col(Customer.id) == col(Opening.customer_id))
-        .where(scope, told(mode, now), col(Opening.seconds) >= READ_SECONDS)
+        .where(
+            scope,
+            told(mode, now),
+            col(Opening.seconds) >= READ_SECONDS,
+            col(Opening.at) > since,
+        )
     )
     rows = await session.execute(theirs.order_by(*newest).limit(limit))
     return [(row[4], _visit(*row[:4])) for row in rows]
@@ -239,6 +249,7 @@ class Read:
     """A material a customer read, as matching sees it: when last, how often in the last days."""
 
     version_id: UUID
+    material_id: UUID
     at: datetime
     lately: int
 
@@ -258,6 +269,7 @@ async def read_since(
         select(
             col(Opening.customer_id),
             col(Opening.version_id),
+            col(Opening.material_id),
             func.max(Opening.at),
             func.count().filter(col(Opening.at) > lately),
         )
@@ -268,13 +280,13 @@ async def read_since(
             col(Opening.seconds) >= READ_SECONDS,
             col(Opening.opener).in_(THEMSELVES),
         )
-        .group_by(col(Opening.customer_id), col(Opening.version_id))
+        .group_by(col(Opening.customer_id), col(Opening.version_id), col(Opening.material_id))
         .order_by(func.max(Opening.at), col(Opening.version_id))
     )
     found = await session.execute(rows)
     return [
-        (customer_id, Read(version_id, at, times))
-        for customer_id, version_id, at, times in found
+        (customer_id, Read(version_id, material_id, at, times))
+        for customer_id, version_id, material_id, at, times in found
         if customer_id is not None
     ]
 

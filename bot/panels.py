@@ -30,6 +30,7 @@ from scheduler import records
 
 SHOWN = 8
 WAITING_DAYS = 7
+READ_DAYS = 30
 ALL_MATERIAL = shelf.Reader(only_live=False, branch_id=None)
 
 
@@ -170,7 +171,8 @@ async def _contacts(session: AsyncSession, who: Signed, settings: Settings, now:
 
 
 async def _readings(session: AsyncSession, who: Signed, settings: Settings, now: datetime) -> Panel:
-    found = await openings.latest(session, visible(who), settings.radar, now, SHOWN)
+    since = now - timedelta(days=READ_DAYS)
+    found = await openings.latest(session, visible(who), settings.radar, since, now, SHOWN)
     rows = [
         [
             Cell(customer.name, f"/customers/{customer.id}", style="nowrap"),
@@ -183,8 +185,8 @@ async def _readings(session: AsyncSession, who: Signed, settings: Settings, now:
         for customer, visit in found
     ]
     return Panel(
-        "客户刚看过的内容",
-        f"阅读 {openings.READ_SECONDS} 秒以上才列出；在侧边栏“画像”里实时更新",
+        "客户最近看过的内容",
+        f"近 {READ_DAYS} 天阅读 {openings.READ_SECONDS} 秒以上的；侧边栏“画像”里实时更新",
         "/customers",
         [("客户", ""), ("内容", ""), ("阅读", "num"), ("读到", "num"), ("备注", ""), ("时间", "")],
         rows,

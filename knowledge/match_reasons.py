@@ -199,8 +199,8 @@ def words(reason: Reason, names: Mapping[str, str], today: date) -> str:
 def _opened(about: str, on: date | None, today: date) -> str:
     times, _, topic = about.partition(":")
     if times in ("", "0") or (on and (today - on).days >= LATELY_DAYS):
-        return f"{_ago(on, today)}看过{topic}类内容"
-    return f"近 {LATELY_DAYS} 天看过 {times} 次{topic}类内容"
+        return f"{_ago(on, today)}看过{topic}"
+    return f"近 {LATELY_DAYS} 天看过 {times} 次{topic}"
 
 
 def _ago(on: date | None, today: date) -> str:

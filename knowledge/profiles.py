@@ -184,6 +184,8 @@ def _profile(
     seen = {p.material_id: local_day(p.at) for p in known.touched if p.material_id}
     if not profiled:
         return Profile(customer.id, standing, customer.stage, seen=seen)
+    # What they have read themselves is nothing new to them, whenever it was sent.
+    seen |= {one.material_id: local_day(one.at) for one in known.read}
     made = customer.risk_assessed_at if customer.risk_level else None
     matures = _matures(known.holdings, today)
     return Profile(

@@ -10,9 +10,14 @@ from attribution.openings import Read
 from bank.calendar import local_day
 from content import library
 from content.library import LibraryDocument
+from content.models import Kind
 from content.particulars import Particulars
 from knowledge.match_shelf import particulars_of
 from knowledge.needs import Sign, Signal
+
+
+# Of the other kinds the label says how it looks, not what it is about.
+SAY_WHAT = (Kind.EDUCATION, Kind.MARKET_NOTE)
 
 
 def signals_of(
@@ -43,8 +48,8 @@ async def topics_of(session: AsyncSession, version_ids: Collection[UUID]) -> dic
 
 
 def _topic(document: LibraryDocument, told: Particulars) -> str:
-    """Where it stands in the tree of scripts; else the kind of its product, else its own."""
-    if told.category:
-        return told.category[-1]
+    """Where it stands in the tree of scripts; else the kind of its product, its own, its title."""
     kinds = [product.kind.label for product in document.products]
-    return kinds[0] if kinds else document.kind.label
+    own = [document.kind.label] if document.kind in SAY_WHAT else []
+    named = [*told.category[-1:], *kinds, *own]
+    return f"{named[0]}类内容" if named else f"《{document.title}》"

@@ -170,6 +170,19 @@ async def test_a_glance_or_somebody_elses_reading_is_no_need(
     assert not any("看过" in told.text for one in theirs for told in one.reasons)
 
 
+async def test_what_was_read_by_oneself_is_not_recommended_again(
+    sessions: Sessions, session: AsyncSession
+) -> None:
+    first, *_ = await on_the_shelf(session)
+    customer = await a_customer(session)
+    await profiled(session, customer)
+    await opened(session, customer, first, 1)
+    await ran(sessions, session)
+    shown = await shown_to(session, customer)
+    assert first.title not in titles_of(shown)
+    assert shown
+
+
 async def test_reading_counts_for_nothing_once_consent_or_the_record_is_gone(
     sessions: Sessions, session: AsyncSession, settings: Settings
 ) -> None:

@@ -77,10 +77,10 @@ def test_reading_counts_between_a_question_and_an_answer_and_fades_as_they_do() 
 @pytest.mark.parametrize(
     ("about", "days", "told"),
     [
-        ("2:固收", 0, "近 7 天看过 2 次固收类内容"),
-        ("2:固收", 6, "近 7 天看过 2 次固收类内容"),
-        ("2:固收", 7, "7 天前看过固收类内容"),
-        ("0:固收", 20, "20 天前看过固收类内容"),
+        ("2:固收类内容", 0, "近 7 天看过 2 次固收类内容"),
+        ("2:固收类内容", 6, "近 7 天看过 2 次固收类内容"),
+        ("2:固收类内容", 7, "7 天前看过固收类内容"),
+        ("0:固收类内容", 20, "20 天前看过固收类内容"),
     ],
 )
 def test_what_was_read_is_said_in_words(about: str, days: int, told: str) -> None:
