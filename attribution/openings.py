@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, func, or_, text, true
 from sqlalchemy import select as rows_of
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlmodel import col
 
 from attribution.models import Device, Opener, Opening
 from bank.calendar import at_local, local_day
@@ -266,7 +266,7 @@ async def read_since(
     What somebody else opened by their link says nothing of them.
     """
     rows = (
-        select(
+        rows_of(
             col(Opening.customer_id),
             col(Opening.version_id),
             col(Opening.material_id),

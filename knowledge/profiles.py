@@ -185,7 +185,9 @@ def _profile(
     if not profiled:
         return Profile(customer.id, standing, customer.stage, seen=seen)
     # What they have read themselves is nothing new to them, whenever it was sent.
-    seen |= {one.material_id: local_day(one.at) for one in known.read}
+    for one in known.read:
+        day = local_day(one.at)
+        seen[one.material_id] = max(day, seen.get(one.material_id, day))
     made = customer.risk_assessed_at if customer.risk_level else None
     matures = _matures(known.holdings, today)
     return Profile(

@@ -15,7 +15,6 @@ from content.particulars import Particulars
 from knowledge.match_shelf import particulars_of
 from knowledge.needs import Sign, Signal
 
-
 # Of the other kinds the label says how it looks, not what it is about.
 SAY_WHAT = (Kind.EDUCATION, Kind.MARKET_NOTE)
 
