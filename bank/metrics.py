@@ -26,6 +26,7 @@ SPOOLED = Gauge("siyu_spool_records", "Callbacks on this machine's disk: the dat
 SHED = Counter(
     "siyu_pages_shed", "Pages refused so that callbacks go on, by the reason.", ["reason"]
 )
+OPENINGS = Counter("siyu_openings", "Openings of links, by what became of them.", ["outcome"])
 MISSED = Counter(
     "siyu_missed_callbacks", "Differences from WeCom that no callback mended.", ["what"]
 )

@@ -100,6 +100,16 @@ class Settings(BaseSettings):
         [],
         description="Hosts a link to customers may lead to, a JSON list; each with all below it.",
     )
+    radar: Literal["off", "consented", "all"] = Field(
+        "consented",
+        description="Whose openings of links are logged by name (客户雷达): `consented`, customers"
+        " who agreed to personal recommendations; `all`, where the bank's privacy text covers"
+        " everybody; `off`, nothing is logged.",
+    )
+    radar_identify: bool = Field(
+        False,
+        description="Asks WeChat silently who opens a link; needs the page's domain as trusted.",
+    )
     group_product_level: int = Field(
         2,
         ge=0,

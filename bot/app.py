@@ -32,6 +32,9 @@ import knowledge.quality_pages
 import knowledge.style_pages
 import outbound.pages
 import scheduler.pages
+from attribution import radar
+from attribution.leads import LEADS, Leads
+from attribution.radar import RADAR, Radar
 from bank.bells import BELLS, Bells
 from bank.database import Sessions, open_engine, open_sessions, utc_now
 from bank.sealing import Seal, open_seal
@@ -60,6 +63,7 @@ from bot.chat import (
     sidebar,
     sidebar_actions,
     sidebar_scripts,
+    sidebar_trail,
 )
 from bot.demo import guide
 from bot.grants import SharedGrants
@@ -111,6 +115,7 @@ HEARD = (
     indexing.BELL,
     indexing.REBUILD_BELL,
     suggestions.BELL,
+    radar.BELL,
     customer_chat.QUESTION_BELL,
     talk.BELL,
     questions.BELL,
@@ -139,6 +144,7 @@ class Parts:
     pairs: PairsInUse
     rejections: Rejections
     way: RightOfWay
+    radar: Radar
     now: Callable[[], datetime]
 
     @property
@@ -164,7 +170,7 @@ class Parts:
     @property
     def stock(self) -> Stock:
         """Where attachments come from."""
-        return Stock(self.files, self.settings.public_url)
+        return Stock(self.files, self.settings.public_url, self.settings.radar != "off")
 
     @property
     def way_maker(self) -> WayMaker:
@@ -216,6 +222,8 @@ async def open_parts(
         if isinstance(words, OpenAIWriter):
             stack.push_async_callback(words.close)
         sessions = open_sessions(engine)
+        listening = Radar(sessions, settings.radar)
+        await stack.enter_async_context(listening.running())
         # A page that holds its connection may need a token: grants never wait for a page.
         apart = open_engine(settings.database_url, pool_size=2)
         stack.push_async_callback(apart.dispose)
@@ -237,6 +245,7 @@ async def open_parts(
             pairs=PairsInUse(),
             rejections=Rejections(),
             way=RightOfWay(),
+            radar=listening,
             now=now,
         )
 
@@ -316,6 +325,7 @@ def make_app(settings: Settings, parts: Parts) -> web.Application:
     app[SETTINGS], app[SESSIONS], app[NOW] = settings, parts.sessions, parts.now
     app[WECOM], app[LIBRARY_INDEX], app[WRITER] = parts.wecom, parts.index, parts.writer
     app[STOCKROOM] = Stockroom(parts.index.encoder)
+    app[RADAR], app[LEADS] = parts.radar, Leads(parts.sessions, settings.link_hosts)
     app[FILES], app[INBOX], app[BELLS] = parts.files, parts.inbox, parts.bells
     app[DISPATCHER], app[inbound_pages.SEAL] = parts.dispatcher, parts.seal
     app[KEYS], app[USED], app[LOAD] = accepted_keys(settings), parts.pairs, Load()
@@ -342,6 +352,7 @@ PAGES = (
     attaching,
     sidebar_actions,
     sidebar_scripts,
+    sidebar_trail,
     series,
     sidebar,
     guide,

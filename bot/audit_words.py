@@ -62,7 +62,7 @@ ACTIONS = {
     "customers:care_alert:undo": "撤销关怀提醒",
     "customers:consent:restore": "恢复误停的营销授权",
     "customers:customer:stage": "修改客户阶段",
-    "customers:consent:withdraw": "撤回营销授权",
+    "customers:consent:withdraw": "撤回客户授权",
     "customers:follow:end": "结束跟进关系",
     "customers:follow:transfer_fail": "客户交接失败",
     "customers:group:dismiss": "客户群解散",

@@ -72,11 +72,12 @@ async def pieces_of(
     session: AsyncSession, documents: Sequence[library.LibraryDocument]
 ) -> list[Piece]:
     """These documents as matching sees them, in their order."""
-    told = await _told(session, {one.version_id for one in documents})
+    told = await particulars_of(session, {one.version_id for one in documents})
     return [_piece(one, told[one.version_id]) for one in documents]
 
 
-async def _told(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Particulars]:
+async def particulars_of(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Particulars]:
+    """What each of these versions says of itself."""
     rows = (
         select(Version, Material)
         .join(Material, col(Material.id) == col(Version.material_id))

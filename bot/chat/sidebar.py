@@ -11,8 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 from yarl import URL
 
-from attribution import touchpoints
-from attribution.models import Touchpoint
 from bank.bells import BELLS
 from bank.models import Role, Staff
 from bot.chat import conversations, sidebar_scripts
@@ -116,13 +114,12 @@ class MaterialTab:
 
 @dataclass(frozen=True)
 class ProfileTab:
-    """`画像`: facts, tags, holdings and what happened."""
+    """`画像`: facts, tags and holdings; what happened comes after (`sidebar_trail.py`)."""
 
     chat: Chat
     tags: list[CustomerTag]
     holdings: list[Holding]
     products: dict[str, str]  # product code → name
-    trail: list[Touchpoint]
 
 
 @dataclass(frozen=True)
@@ -430,7 +427,6 @@ async def profile_tab(request: web.Request) -> web.Response:
         await tags_of(session, customer.id),
         holdings,
         names,
-        await touchpoints.of_customer(session, customer.id, 20),
     )
     return fragment(request, "sidebar/_chat.html", context)
 
@@ -457,17 +453,18 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
     It ends with the relation: whoever ends one rings, and every nudge asks whether it still stands.
     """
-    customer = await _own_customer(request)
+    customer = await own_customer(request)
     if customer is None:
         raise web.HTTPNotFound
 
     async def stands() -> bool:
-        return await _own_customer(request) is not None
+        return await own_customer(request) is not None
 
     return await nudges(request, suggestions.BELL, f"{customer}:{signed(request).id}", stands)
 
 
-async def _own_customer(request: web.Request) -> UUID | None:
+async def own_customer(request: web.Request) -> UUID | None:
+    """The RM's own customer of the address, in a transaction apart: a stream has none."""
     async with request.app[SESSIONS]() as session:
         known = await _followed(request, session)
         return known.customer.id if known else None

@@ -10,7 +10,7 @@ from sqlmodel import col
 from bank import audit
 from bank.models import Branch, Role, Staff
 from customers.book import consent_of
-from customers.models import Consent, Customer, CustomerTag, FollowState, Stage
+from customers.models import Consent, Customer, CustomerTag, FollowState, Purpose, Stage
 from customers.pages import masked
 from customers.timeline import events_of
 from tests.builders import MONDAY, a_branch, a_customer, a_follow, a_staff
@@ -258,6 +258,30 @@ async def test_when_the_customer_says_stop_consent_ends_at_once(
     assert "客户要求停止营销" not in page
     assert (await visitor.post(address)).status == 303
     assert len(await audit.history(session, "consent", withdrawn.id)) == 1
+
+
+async def test_personal_recommendations_end_when_the_customer_says_so(
+    product: Product, rm: Staff, customer: Customer, session: AsyncSession
+) -> None:
+    agreed = Consent(
+        customer_id=customer.id, purpose=Purpose.PROFILING, channel="wecom",
+        text_version="2026-03", granted_at=MONDAY - timedelta(days=3),
+    )  # fmt: skip
+    session.add(agreed)
+    await session.commit()
+    visitor = await product.client(rm)
+    page = await visitor.text(f"/customers/{customer.id}")
+    assert "关闭“李女士”的个性化推荐？" in page
+    assert (await visitor.post(f"/customers/{customer.id}/profiling/withdraw")).status == 303
+    await session.refresh(agreed)
+    assert agreed.withdrawn_at == MONDAY
+    assert await consent_of(session, customer.id, MONDAY) is not None  # to marketing
+    page = await visitor.text(f"/customers/{customer.id}")
+    assert "客户要求关闭个性化推荐" not in page
+    assert "阅读不记名，不按个人推荐" in page
+    stranger = await one_with(session, product, Role.RM)
+    answer = await stranger.post(f"/customers/{customer.id}/profiling/withdraw")
+    assert answer.status == 404
 
 
 async def test_compliance_may_stop_marketing_too(
