@@ -117,7 +117,7 @@ class OpenAIWriter:
     ) -> None:
         """`meter` counts what it takes; None where nobody has set a budget."""
         self._client, self._model, self._patience = client, model, patience
-        self._meter = meter
+        self.meter = meter
         self.name = f"openai:{model}"
 
     async def draft(self, question: str, sources: Sequence[Source]) -> Draft:
@@ -142,13 +142,13 @@ class OpenAIWriter:
 
     async def _metered(self, asked: str) -> str | None:
         """What the model answers; None where the bank's tokens of the day are used up."""
-        if self._meter is None:
+        if self.meter is None:
             return (await self._ask(asked))[0]
-        reserved = await self._meter.reserve(most_tokens(asked))
+        reserved = await self.meter.reserve(most_tokens(asked))
         if reserved is None:
             return None
         answer, told = await self._ask(asked)
-        await self._meter.settle(reserved, told)
+        await self.meter.settle(reserved, told)
         return answer
 
     async def _ask(self, material: str) -> tuple[str, int]:

@@ -14,6 +14,7 @@ from bot.chaos import (
     poison,
     refusals,
     tokens,
+    unapproved,
     withdrawn,
 )
 from bot.chaos.found import Found
@@ -35,6 +36,7 @@ SCENARIOS: dict[str, Scenario] = {
     "F-18": burst.burst,
     "F-20": withdrawn.withdrawn,
     "days": days.days,
+    "L-01": unapproved.unapproved,
     "S-01": forged.forged,
     "S-02": forged.replayed,
     "S-03": forged.bombs,
