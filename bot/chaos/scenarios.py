@@ -5,9 +5,11 @@ from typing import Any
 
 from bot.chaos import (
     burst,
+    canaries,
     days,
     forged,
     indexes,
+    invented,
     killed,
     orders,
     outage,
@@ -37,6 +39,8 @@ SCENARIOS: dict[str, Scenario] = {
     "F-20": withdrawn.withdrawn,
     "days": days.days,
     "L-01": unapproved.unapproved,
+    "L-02": canaries.canaries,
+    "L-08": invented.invented,
     "S-01": forged.forged,
     "S-02": forged.replayed,
     "S-03": forged.bombs,
