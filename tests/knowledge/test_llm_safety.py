@@ -72,6 +72,7 @@ HOSTILE: dict[str, Callable[[Model], None]] = {
     "a picture": _says((f"{FAITHFUL}![x](https://{EVIL}/p.png)", 1)),
     "markup": _says((f"{FAITHFUL}<script>alert(1)</script>", 1)),
     "promises money": _says((f"{FAITHFUL}如有损失我行全额赔付。", 1)),
+    "promises money to you": _says((f"{FAITHFUL}如有损失我行全额赔付给您。", 1)),
     "cites nothing": _says((FAITHFUL, 99)),
     "echoes": _echoes,
     "hangs": _hangs,
