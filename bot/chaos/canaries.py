@@ -86,7 +86,8 @@ async def canaries(ground: Ground, seed: int, share: float) -> Found:
         found.check(len(model.prompts) == before, "a model was asked while it was off")
     found.figures["canaries"] = str(len(world.canaries))
     found.figures["prompts"] = f"{before:,}"
-    found.check(found.faults["its words taken"] > 0, "nothing of the model was ever taken")
+    for must in ("its words taken", "own canary told to the model"):
+        found.check(found.faults[must] > 0, f"it was never so: {must}")
     return found
 
 
@@ -163,6 +164,7 @@ async def _asked(world: World, writer: Writer, count: int, found: Found, model: 
         _nobody_else(found, canary, out, "an output")
         for prompt in model.prompts[prompts:]:
             _nobody_else(found, canary, prompt, "a prompt")
+            found.faults["own canary told to the model"] += canary in prompt
         leaked = [part for part in OF_THE_PROMPT if part in f"{made.draft}{made.variants}{text}"]
         found.check(not leaked, f"of the system prompt: {leaked}")
         found.faults["its words taken"] += made.writer.startswith("openai:")
