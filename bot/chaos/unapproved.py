@@ -314,7 +314,8 @@ async def _tried(
         session, asked, facts, index=index, writer=QuotingWriter(), now=audience.now
     )
     said = f"{made.draft}{made.candidates}{made.variants}{made.citations}"
-    leaked = twin in seen or FORBIDDEN in said or str(twin) in said
+    # Another trial's twin may be right for this audience; this one's words and id may not appear.
+    leaked = twin in seen or f"{FORBIDDEN}{trial.number}。" in said or str(twin) in said
     found.figures["leaked"] = str(int(found.figures.get("leaked", 0)) + leaked)
     found.check(not leaked, f"{name}: {trial.wrong}, {trial.audience}")
     found.check(like in seen, f"{name}: what may be used was not found, {trial.audience}")
