@@ -193,10 +193,10 @@ class Settings(BaseSettings):
     )
     llm_api_key: SecretStr = Field(SecretStr(""), description="Key of that endpoint.")
     llm_model: str = Field("", description="Model name to ask for at that endpoint.")
-    llm_wordings_a_day: int = Field(
-        50_000,
+    llm_tokens_a_day: int = Field(
+        50_000_000,
         ge=0,
-        description="How often a model may word a reply in a day; beyond, passages are quoted.",
+        description="Tokens the wording model may take in a day; beyond, passages are quoted.",
     )
 
     quiet_from: int = Field(

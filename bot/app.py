@@ -96,6 +96,7 @@ from knowledge import indexing, suggestions
 from knowledge.encoder import load_encoder
 from knowledge.indexing import LIBRARY_INDEX, LibraryIndex
 from knowledge.match_shelf import STOCKROOM, Stockroom
+from knowledge.metering import Meter
 from knowledge.vectors import open_store
 from knowledge.writer import WRITER, OpenAIWriter, QuotingWriter, Writer
 from outbound import alerts
@@ -218,15 +219,15 @@ async def open_parts(
         encoder = await asyncio.to_thread(load_encoder, settings.encoder)
         store = await asyncio.to_thread(open_store, settings.vectors, settings.database_url)
         stack.callback(store.close)
-        words = writer(settings)
-        if isinstance(words, OpenAIWriter):
-            stack.push_async_callback(words.close)
         sessions = open_sessions(engine)
         listening = Radar(sessions, settings.radar)
         await stack.enter_async_context(listening.running())
-        # A page that holds its connection may need a token: grants never wait for a page.
+        # A page that holds its connection may need a token or a wording: neither waits for a page.
         apart = open_engine(settings.database_url, pool_size=2)
         stack.push_async_callback(apart.dispose)
+        words = writer(settings, Meter(open_sessions(apart), settings.llm_tokens_a_day, now))
+        if isinstance(words, OpenAIWriter):
+            stack.push_async_callback(words.close)
         ledgers = Ledgers(
             grants=SharedGrants(open_sessions(apart), seal, now),
             intents=WrittenIntents(sessions, now),
@@ -306,8 +307,8 @@ def archive_client(settings: Settings, http: aiohttp.ClientSession) -> ArchiveCl
     return ArchiveClient(http, settings.archive_url, settings.archive_secret.get_secret_value())
 
 
-def writer(settings: Settings) -> Writer:
-    """The wording model of the settings; without one, passages are quoted."""
+def writer(settings: Settings, meter: Meter) -> Writer:
+    """The wording model of the settings, within its budget; without one, passages are quoted."""
     if not settings.llm_base_url:
         return QuotingWriter()
     key = settings.llm_api_key.get_secret_value() or "none"
@@ -316,7 +317,7 @@ def writer(settings: Settings) -> Writer:
     client = AsyncOpenAI(
         base_url=settings.llm_base_url, api_key=key, max_retries=0, http_client=http
     )
-    return OpenAIWriter(client, settings.llm_model, a_day=settings.llm_wordings_a_day)
+    return OpenAIWriter(client, settings.llm_model, meter=meter)
 
 
 def make_app(settings: Settings, parts: Parts) -> web.Application:

@@ -13,6 +13,7 @@ from sqlmodel import col, select
 
 from bank.calendar import local_day
 from bank.database import ring
+from compliance.suitability import REGIMES
 from content import particulars, products
 from content.models import (
     Kind,
@@ -86,9 +87,9 @@ async def only_live(
     """Which of these may be used now, here, for a customer of this risk level (0–5).
 
     Asked when a text is shown and again when it is sent: approved, not suspended, in date, for
-    this channel and branch, product ratings of today within the ceiling, every product on sale
-    and on head office's list of today, and no private offering where a group or Moments would
-    read it.
+    this channel and branch, product ratings of today within the ceiling, every product on sale,
+    on head office's list of today and under known suitability rules, and no private offering
+    where a group or Moments would read it.
     """
     if not version_ids:
         return set()
@@ -133,6 +134,7 @@ def _forbidding_product(today: date, channel: str, risk_ceiling: int) -> Select[
     against = [
         col(Product.sale_status) != SaleStatus.ON_SALE,
         ~products.listed_on(today),
+        col(Product.regime).not_in(REGIMES),
         func.greatest(Product.issuer_rating, Product.bank_rating) > risk_ceiling,
     ]
     if channel in PUBLIC_CHANNELS:

@@ -99,6 +99,16 @@ async def followed(
     return Followed(customer, follow, _facts(customer, held, agreed, now))
 
 
+async def looked_after_by(session: AsyncSession, customer_id: UUID) -> UUID | None:
+    """The RM who has followed this customer longest and still does; None without one."""
+    query = (
+        select(Follow.staff_id)
+        .where(Follow.customer_id == customer_id, Follow.state == FollowState.ACTIVE)
+        .order_by(col(Follow.added_at), col(Follow.id))
+    )
+    return (await session.execute(query.limit(1))).scalar_one_or_none()
+
+
 async def facts_of(session: AsyncSession, customer: Customer, now: datetime) -> CustomerFacts:
     """What may be known of a customer at that moment; an old assessment counts as none."""
     held = (await session.execute(select(_held(customer.id)))).scalar_one()

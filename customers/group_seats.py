@@ -57,7 +57,10 @@ async def present(session: AsyncSession, group_id: UUID, now: datetime) -> list[
         or_(col(Consent.withdrawn_at).is_(None), col(Consent.withdrawn_at) > now),
     )
     complaining = select(col(CareAlert.id)).where(
-        col(CareAlert.customer_id) == col(Customer.id),
+        or_(
+            col(CareAlert.customer_id) == col(Customer.id),
+            col(CareAlert.contact) == col(Customer.external_userid),
+        ),
         col(CareAlert.kind) == CareKind.COMPLAINT,
         col(CareAlert.state) == CareState.OPEN,
     )

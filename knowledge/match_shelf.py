@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.calendar import local_day
+from compliance.suitability import REGIMES
 from content import library, particulars
 from content.models import Material, Product, SaleStatus, Version
 from content.particulars import Particulars
 from knowledge.encoder import Encoder, Vectors, unit
-from knowledge.fitting import REGIMES, Piece, Shelf, is_marketing
+from knowledge.fitting import Piece, Shelf, is_marketing
 from knowledge.needs import Places, traits_of
 from wecom.channels import Channel
 

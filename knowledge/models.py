@@ -337,3 +337,20 @@ class CustomerMatch(SQLModel, table=True):
     reasons: list[list[str]] = _json()  # code, what it is about, day
     made_at: datetime = instant()
     generation: int = Field(sa_type=BigInteger, foreign_key="match_run.generation", index=True)
+
+
+class ModelDay(SQLModel, table=True):
+    """What models took on one local day 模型用量, for the whole bank.
+
+    `tokens` holds what is under way too, as it was set aside for it.
+    """
+
+    __tablename__ = "model_day"
+    __table_args__ = (
+        CheckConstraint("tokens >= 0 AND askings >= 0 AND turned_away >= 0", name="counts"),
+    )
+
+    day: date = Field(primary_key=True)
+    tokens: int = Field(default=0, sa_type=BigInteger)
+    askings: int = 0
+    turned_away: int = Field(default=0, description="quoted because the day's budget was used up")

@@ -15,7 +15,6 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from bank.calendar import local_day
 from bank.database import ring
 from bank.metrics import SUGGESTIONS
 from customers.book import CustomerFacts
@@ -177,26 +176,14 @@ async def _word(
 
 
 async def _may_word(session: AsyncSession, suggestion: Suggestion, writer: Writer) -> bool:
-    """Whether a model may still word, for this RM this minute and for the bank today (L-07)."""
+    """Whether a model may still word for this RM this minute (L-07); tokens are metered."""
     if writer.name == QUOTING:
         return True
     lately = select(func.count(col(Suggestion.id))).where(
         Suggestion.staff_id == suggestion.staff_id,
         col(Suggestion.created_at) > suggestion.created_at - timedelta(minutes=1),
     )
-    if (await session.execute(lately)).scalar_one() >= WORDINGS_A_MINUTE:
-        return False
-    today = select(col(Suggestion.id)).where(
-        func.date(func.timezone("Asia/Shanghai", col(Suggestion.created_at)))
-        == local_day(suggestion.created_at),
-        col(Suggestion.created_at) > suggestion.created_at - timedelta(days=1),
-        col(Suggestion.prompt_hash) != "",
-    )
-    most: int | None = getattr(writer, "a_day", None)
-    if most is None:
-        return True
-    spent = select(func.count()).select_from(today.limit(most).subquery())
-    return (await session.execute(spent)).scalar_one() < most
+    return (await session.execute(lately)).scalar_one() < WORDINGS_A_MINUTE
 
 
 def cited_versions(suggestion: Suggestion) -> set[UUID]:

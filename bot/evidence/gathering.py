@@ -107,10 +107,13 @@ async def _person(session: AsyncSession, made: Gathered) -> None:
         ("tags", CustomerTag),
         ("holdings", Holding),
         ("holds", LegalHold),
-        ("care_alerts", CareAlert),
     ):
         theirs = col(table.customer_id) == made.customer.id
         made.chapters[name] = _dumped(await _all(session, table, theirs))
+    alerts = col(CareAlert.customer_id) == made.customer.id
+    if contact := made.customer.external_userid:
+        alerts = or_(alerts, col(CareAlert.contact) == contact)
+    made.chapters["care_alerts"] = _dumped(await _all(session, CareAlert, alerts))
 
 
 async def _chats(session: AsyncSession, made: Gathered) -> None:
