@@ -23,10 +23,13 @@ from desk.signed import now_of, session_of, signed
 
 routes = web.RouteTableDef()
 
+EXCHANGE = "exchange"  # what went to and fro, whoever began
 KINDS = (
     ("", "全部"),
     (Side.CUSTOMER.value, "客户动态"),
     (Side.STAFF.value, "员工动态"),
+    (Side.FOLLOW.value, "跟进动态"),
+    (EXCHANGE, "互动动态"),
     (Side.CONVERSION.value, "转化"),
 )
 STEP = 30
@@ -62,8 +65,8 @@ async def timeline(request: web.Request) -> web.Response:
     if customer is None:
         raise web.HTTPNotFound
     wanted, limit = request.query.get("kind", ""), _limit(request)
-    kind = wanted if wanted in list(Side) else ""
-    events = await _events(session, customer, kind, limit + 1, now)
+    kind = wanted if wanted in dict(KINDS) else ""
+    events = await events_lately(session, customer, kind, limit + 1, now)
     context = Timeline(
         customer_id=customer.id,
         kind=kind,
@@ -81,11 +84,15 @@ def _limit(request: web.Request) -> int:
     return max(STEP, min(int(wanted[:9]), MOST))
 
 
-async def _events(
+async def events_lately(
     session: AsyncSession, customer: Customer, kind: str, limit: int, now: datetime
 ) -> list[Event]:
+    """The newest events of one of `KINDS`, or of all, newest first."""
+    exchanged = await _touchpoints(session, customer.id, kind, limit)
+    if kind == EXCHANGE:
+        return exchanged
     events = [
-        *await _touchpoints(session, customer.id, kind, limit),
+        *exchanged,
         *await _conversions(session, customer.id, limit),
         *await events_of(session, customer, now),
     ]

@@ -59,7 +59,11 @@ from bot.chat import (
     series,
     sidebar,
     sidebar_actions,
+    sidebar_help,
+    sidebar_profile,
     sidebar_scripts,
+    sidebar_stage,
+    sidebar_tags,
 )
 from bot.demo import guide
 from bot.grants import SharedGrants
@@ -341,7 +345,11 @@ PAGES = (
     group_sidebar,
     attaching,
     sidebar_actions,
+    sidebar_help,
+    sidebar_profile,
     sidebar_scripts,
+    sidebar_stage,
+    sidebar_tags,
     series,
     sidebar,
     guide,

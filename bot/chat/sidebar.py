@@ -9,21 +9,18 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 from yarl import URL
 
-from attribution import touchpoints
-from attribution.models import Touchpoint
 from bank.models import Role, Staff
 from bot.chat import conversations, sidebar_scripts
 from bot.chat.nudging import nudges
-from bot.chat.sidebar_scripts import SeriesItem
+from bot.chat.sidebar_scripts import Item
 from bot.models import Message
 from compliance.suitability import needs_notice
-from content import library, products, sendable
+from content import library, sendable
 from content.models import Kind
 from content.scripts import ALL
 from content.sendable import Sendable
 from customers import book
-from customers.models import Customer, CustomerTag, Follow, Holding
-from customers.tags import tags_of
+from customers.models import Customer, Follow, Stage
 from desk.keys import SESSIONS, SETTINGS, WECOM
 from desk.permissions import allow, streaming
 from desk.render import fragment, page, see_other
@@ -55,6 +52,7 @@ TABS = (
     ("tasks", "任务"),
 )
 SCRIPTS = ("script", "faq")
+KEPT = "kept"
 REJECT_REASONS = ("答非所问", "语气不合适", "内容过时", "客户情况不符", "其他")
 
 
@@ -75,6 +73,15 @@ class Chat:
     facts: book.CustomerFacts
     tab: str
     tabs: tuple[tuple[str, str], ...] = TABS
+    stages: tuple[Stage, ...] = tuple(Stage)
+
+
+@dataclass(frozen=True)
+class Risky:
+    """What may not be recommended to this customer: its name and risk level."""
+
+    name: str
+    rating: int
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,8 @@ class SuggestTab:
     usable: dict[UUID, library.LibraryDocument]  # suggestion that may be sent now → its material
     attached: dict[UUID, list[Sendable]]  # suggestion → what is sent beside its text
     notices: frozenset[UUID]  # suggestions that need the special notice to the elderly first
+    until: dict[str, datetime | None]  # cited version → the end of its validity
+    risky: dict[UUID, Risky]  # suggestions whose material is too risky for the customer by now
     stopped: frozenset[UUID]  # drafts of a model that may not be sent while models are stopped
     model_stop: ModelStop | None
     reject_reasons: tuple[str, ...] = REJECT_REASONS
@@ -101,24 +110,13 @@ class MaterialTab:
 
     chat: Chat
     query: str
-    documents: list[library.LibraryDocument]
+    items: list[Item]  # as they would be sent
     certificate: str  # what stands against selling; then only education is listed
     shelf: str  # the branch of the tree of scripts that is shown
     favourites: frozenset[UUID]  # materials the RM keeps at hand
-    kind: str  # of material that is shown; empty for all
+    kind: str  # of material that is shown, KEPT for what is kept at hand, empty for all
     kinds: list[Kind]  # of which there is something
-    series: list[SeriesItem]  # what is shown, where it is sent one after another
-
-
-@dataclass(frozen=True)
-class ProfileTab:
-    """`画像`: facts, tags, holdings and what happened."""
-
-    chat: Chat
-    tags: list[CustomerTag]
-    holdings: list[Holding]
-    products: dict[str, str]  # product code → name
-    trail: list[Touchpoint]
+    in_series: bool  # whether what is shown is sent one after another
 
 
 @dataclass(frozen=True)
@@ -240,6 +238,12 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
             for key, documents in usable.items()
             if needs_notice(chat.facts.age, max(document.risk for document in documents))
         ),
+        until={
+            str(document.version_id): document.valid_until
+            for documents in usable.values()
+            for document in documents
+        },
+        risky=await _risky(session, [s for s in shown if s.id not in usable], chat),
         stopped=stopped,
         model_stop=stop,
     )
@@ -287,6 +291,23 @@ async def _usable(
     }
 
 
+async def _risky(
+    session: AsyncSession, unusable: list[Suggestion], chat: Chat
+) -> dict[UUID, Risky]:
+    """Of what may not be sent now, that whose product is above what the customer may bear."""
+    gone = (SuggestionState.OFFERED, SuggestionState.WITHDRAWN)
+    asked = {s.id: s.version_id for s in unusable if s.state in gone and s.version_id}
+    if not asked:
+        return {}
+    found = {d.version_id: d for d in await library.documents(session, set(asked.values()))}
+    ceiling = chat.facts.risk_ceiling
+    return {
+        key: Risky(found[version].title, found[version].risk)
+        for key, version in asked.items()
+        if version in found and found[version].risk > ceiling
+    }
+
+
 def _worth_showing(newest: list[Suggestion]) -> list[Suggestion]:
     """All answers to the last question, what was sent, and what an RM may still be editing."""
     if not newest:
@@ -328,19 +349,19 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
     if certificate:
         wanted = [d for d in wanted if d.kind is Kind.EDUCATION and not d.risk]
     kind, there = request.query.get("kind", ""), {d.kind for d in wanted}
-    wanted = [d for d in wanted if kind in ("", d.kind)]
+    kept = await sidebar_scripts.favourites(request)
+    wanted = [d for d in wanted if kind in ("", d.kind) or (kind == KEPT and d.material_id in kept)]
     shown = wanted[: FOUND if query else LISTED]
-    session, age = session_of(request), chat.facts.age
     context = MaterialTab(
         chat,
         query,
-        shown,
+        await sidebar_scripts.as_sent(session_of(request), shown, chat.facts.age),
         certificate,
         key,
-        await sidebar_scripts.favourites(request),
+        kept,
         kind,
         [one for one in Kind if one in there],
-        await sidebar_scripts.in_series(session, shown, age) if in_series and not query else [],
+        in_series=in_series and not query,
     )
     return fragment(request, "sidebar/_chat.html", context)
 
@@ -359,27 +380,6 @@ async def _documents(request: web.Request, chat: Chat, query: str) -> list[libra
         branch_id=chat.facts.branch_id,
         risk_ceiling=chat.facts.risk_ceiling,
     )
-
-
-@routes.get("/sidebar/{contact}/profile")
-@SIDEBAR
-async def profile_tab(request: web.Request) -> web.Response:
-    """Who this is."""
-    chat = await chat_of(request, "profile")
-    if chat is None:
-        return not_yours(request)
-    session, customer = session_of(request), chat.customer
-    holdings = await book.holdings_of(session, customer.id)
-    held = await products.by_codes(session, {h.product_code for h in holdings})
-    names = {product.code: product.name for product in held}
-    context = ProfileTab(
-        chat,
-        await tags_of(session, customer.id),
-        holdings,
-        names,
-        await touchpoints.of_customer(session, customer.id, 20),
-    )
-    return fragment(request, "sidebar/_chat.html", context)
 
 
 @routes.get("/sidebar/{contact}/tasks")
