@@ -54,7 +54,9 @@ async def ask_for_help(request: web.Request) -> web.Response:
         return says(list(refused.reasons))
     if to and not await _told(request, suggestion, chat.customer, to):
         return says([UNTOLD])
-    return fragment(request, "sidebar/_suggestions.html", await suggest_context(request, chat))
+    done = f"已转{'、'.join(one.name for one in to)}协助" if to else "已提需求"
+    context = await suggest_context(request, chat)
+    return fragment(request, "sidebar/_suggestions.html", context, done=done)
 
 
 async def _colleagues(session: AsyncSession, customer: Customer, rm_id: object) -> list[Staff]:

@@ -35,5 +35,8 @@ async def change_stage(request: web.Request) -> web.Response:
     stage = Stage(chosen) if chosen in list(Stage) else None
     by, now = signed(request).userid, now_of(request)
     wrong = stages.change(session_of(request), chat.customer, stage, note, by=by, now=now)
-    part = HeadPart(chat, wrong, chosen, note) if wrong else HeadPart(chat, {}, "", "")
-    return fragment(request, "sidebar/_head_now.html", part)
+    if wrong:
+        part = HeadPart(chat, wrong, chosen, note)
+        return fragment(request, "sidebar/_head_now.html", part)
+    part = HeadPart(chat, {}, "", "")
+    return fragment(request, "sidebar/_head_now.html", part, done="阶段已更新")

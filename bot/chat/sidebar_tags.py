@@ -83,7 +83,8 @@ async def mark(request: web.Request) -> web.Response:
         tags.note(session, customer.id, change, by=who.userid, now=now_of(request))
     worn = await tags.worn_from_wecom(session, customer.id)
     others = sorted(change.taken & {tag.name for tag in worn})
-    return fragment(request, "sidebar/_tags_done.html", TagsNow(worn, others))
+    done = "标签已保存到企业微信" if change.on or change.off else "标签没有变化"
+    return fragment(request, "sidebar/_tags_done.html", TagsNow(worn, others), done=done)
 
 
 @routes.get("/sidebar/{contact}/own-tags")

@@ -74,7 +74,7 @@
     const part = document.getElementById(id) || content;
     held = null;
     const found = part.querySelector("[data-focus-back], article.suggestion") || part;
-    if (found !== part && found.tabIndex < 0) found.tabIndex = -1;
+    if (found.tabIndex < 0) found.tabIndex = -1;
     found.focus({ preventScroll: found === content });
   }
 
@@ -93,7 +93,13 @@
     if (detail.target !== content || detail.requestConfig.verb !== "get") return;
     content.setAttribute("aria-busy", "true");
     clearTimeout(waiting);
-    if (detail.elt.closest("[role=tab]")) waiting = setTimeout(() => content.replaceChildren(copyOf("loading")), PATIENCE_MS);
+    const tab = detail.elt.closest("[role=tab]");
+    if (!tab) return;
+    for (const each of all("[role=tab]", tab.parentElement)) {
+      each.setAttribute("aria-selected", String(each === tab));
+      each.tabIndex = each === tab ? 0 : -1;
+    }
+    waiting = setTimeout(() => content.replaceChildren(copyOf("loading")), PATIENCE_MS);
   });
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
     if (detail.target !== content) return;
