@@ -76,7 +76,7 @@ async def unfolded(page: Page) -> None:
     """A suggestion with its source, its attachments and the reasons against it."""
     await page.keyboard.press("Escape")
     await tab(page, "推荐")
-    for fold in ("附上图片、文件或卡片", "《赎回多久到账》", "不合适"):
+    for fold in ("附上图片、文件或卡片", "合规已审批", "不合适"):
         await page.locator("summary", has_text=fold).first.click()
     await expect(page.locator("[data-attachable] .skeleton")).to_have_count(0)
 
