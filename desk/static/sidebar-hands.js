@@ -147,15 +147,18 @@
     newest = now || newest;
   });
   const BLIP_MS = 2000;
+  const notice = document.getElementById("live");
   let lost = 0;
-  const live = (on) => {
+  document.addEventListener("htmx:sseError", () => {
+    lost ||= setTimeout(() => { notice.hidden = Boolean(content.querySelector("[data-nobody]")); }, BLIP_MS);
+  });
+  function alive() {
     clearTimeout(lost);
-    document.getElementById("live").hidden = true;
-    if (!on) lost = setTimeout(() => { document.getElementById("live").hidden = Boolean(content.querySelector("[data-nobody]")); }, BLIP_MS);
-  };
-  document.addEventListener("htmx:sseError", () => live(false));
-  document.addEventListener("htmx:sseOpen", () => live(true));
-  document.addEventListener("htmx:sseClose", () => live(true));
+    lost = 0;
+    notice.hidden = true;
+  }
+  document.addEventListener("htmx:sseOpen", alive);
+  document.addEventListener("htmx:sseClose", alive);
 
   window.siyuSide = { typed: { pack, forget: (id) => typed.delete(id) }, refocus };
 })();

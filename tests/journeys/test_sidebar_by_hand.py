@@ -342,6 +342,18 @@ async def test_what_does_not_load_can_be_asked_for_again(
     assert await side.evaluate("document.activeElement !== document.body")
 
 
+async def test_a_lost_live_connection_is_said_until_it_is_back(town: Town, side: Page) -> None:
+    async def cut(route: Route) -> None:
+        await route.abort()
+
+    await side.route("**/stream", cut)
+    await opens(town, side)
+    notice = side.get_by_text("实时更新已中断，正在重新连接")
+    await expect(notice).to_be_visible()
+    await side.unroute("**/stream")
+    await expect(notice).to_be_hidden()
+
+
 async def test_empty_places_say_what_to_do_next(
     town: Town, session: AsyncSession, side: Page
 ) -> None:
