@@ -26,10 +26,13 @@ from desk.signed import now_of, session_of, signed
 
 routes = web.RouteTableDef()
 
+EXCHANGE = "exchange"  # what went to and fro, whoever began
 KINDS = (
     ("", "全部"),
     (Side.CUSTOMER.value, "客户动态"),
     (Side.STAFF.value, "员工动态"),
+    (Side.FOLLOW.value, "跟进动态"),
+    (EXCHANGE, "互动动态"),
     (Side.CONVERSION.value, "转化"),
 )
 STEP = 30
@@ -65,7 +68,7 @@ async def timeline(request: web.Request) -> web.Response:
     if customer is None:
         raise web.HTTPNotFound
     wanted, limit = request.query.get("kind", ""), _limit(request)
-    kind = wanted if wanted in list(Side) else ""
+    kind = wanted if wanted in dict(KINDS) else ""
     events = await happened(session, customer, kind, request.app[SETTINGS].radar, limit + 1, now)
     context = Timeline(
         customer_id=customer.id,
@@ -87,13 +90,16 @@ def _limit(request: web.Request) -> int:
 async def happened(
     session: AsyncSession, customer: Customer, kind: str, mode: str, limit: int, now: datetime
 ) -> list[Event]:
-    """The newest that happened with the customer, newest first; `kind` empty for everything.
+    """The newest of one of `KINDS` that happened with the customer, or of all, newest first.
 
     `mode` is whose openings of links are logged by name (`SIYU_RADAR`).
     """
+    exchanged = await _touchpoints(session, customer.id, kind, limit)
+    if kind == EXCHANGE:
+        return exchanged
     visits = await openings.of_customer(session, customer.id, mode, now, limit)
     events = [
-        *await _touchpoints(session, customer.id, kind, limit),
+        *exchanged,
         *[_opened(visit) for visit in visits],
         *await _conversions(session, customer.id, limit),
         *await events_of(session, customer, now),

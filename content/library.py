@@ -184,17 +184,20 @@ async def live_documents(
     branch_id: UUID | None = None,
     risk_ceiling: int = 5,
     kinds: Collection[Kind] | None = None,
+    materials: Collection[UUID] | None = None,
     limit: int | None = None,
 ) -> list[LibraryDocument]:
     """Documents live now, by material code; with a channel, those `only_live` lets pass there.
 
-    `kinds` asks for some kinds alone, `limit` for the first so many.
+    `kinds` and `materials` ask for some alone, `limit` for the first so many.
     """
-    conditions = is_live(now) if channel is None else _fits(now, channel, branch_id, risk_ceiling)
+    live = is_live(now) if channel is None else _fits(now, channel, branch_id, risk_ceiling)
+    of_kind = () if kinds is None else (col(Material.kind).in_(kinds),)
+    of_those = () if materials is None else (col(Material.id).in_(materials),)
     rows = (
         select(Version.id)
         .join(Material, col(Material.id) == Version.material_id)
-        .where(*conditions, *([] if kinds is None else [col(Material.kind).in_(kinds)]))
+        .where(*live, *of_kind, *of_those)
         .order_by(col(Material.code), col(Version.number))
         .limit(limit)
     )

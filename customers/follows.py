@@ -97,7 +97,7 @@ async def align(
     await session.flush()
     everybody = [*rows.values(), *(follow for follow in came if follow.staff_id not in rows)]
     await _settle(session, customer, left, everybody, now)
-    retagged = await tags.wear(session, customer.id, _tag_names(links), now)
+    retagged = await tags.wear(session, customer.id, tag_names(links), now)
     redescribed = retagged or before != {_description(follow) for follow in rows.values()}
     return Aligned(customer, tuple(came), tuple(left), _active(everybody), redescribed)
 
@@ -231,7 +231,7 @@ async def _settle(
     await stages.follow_relations(session, customer, {row.state for row in everybody}, now)
 
 
-def _tag_names(links: Iterable[Link]) -> set[str]:
+def tag_names(links: Iterable[Link]) -> set[str]:
     """Names of company tags; a member's personal ones have no id and are nobody else's business."""
     return {tag.name for link in links for tag in link.tags if tag.id and tag.name}
 

@@ -48,6 +48,7 @@ class Case:
     read: Read
     what: Understood
     now: datetime
+    above: tuple[tuple[str, int], ...] = ()  # products spoken of that are too risky: name, rating
 
     @property
     def audience(self) -> Audience:
@@ -82,9 +83,12 @@ async def case_of(
     """The question read and completed from the turns before it."""
     masked = masked_question(question.text)
     said = "\n".join([masked, *(turn.text for turn in question.turns)])
-    names = [product.name for product in await products.named_in(session, said)]
-    what = understood(masked, question.turns, names)
-    return Case(question, masked, facts, intents.reader().read(question.text), what, now)
+    named = await products.named_in(session, said)
+    what = understood(masked, question.turns, [product.name for product in named])
+    read = intents.reader().read(question.text)
+    above = tuple((p.name, p.rating) for p in named if p.rating > facts.risk_ceiling)
+    spoken = tuple(one for one in above if one[0] in what.text)
+    return Case(question, masked, facts, read, what, now, spoken)
 
 
 async def answers_to(session: AsyncSession, case: Case, index: LibraryIndex) -> Answers:

@@ -91,6 +91,7 @@ class Suggestion(SQLModel, table=True):
     )
     reject_reason: str = ""
     decided_at: datetime | None = instant(default=None)
+    help: dict[str, Any] = _json(default_factory=dict)  # 转人工 or 提需求 → note, when, of whom
 
 
 class GapState(enum.StrEnum):

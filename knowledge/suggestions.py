@@ -133,6 +133,7 @@ def _filters(case: Case) -> dict[str, Any]:
         "channel": audience.channel,
         "branch": str(audience.branch) if audience.branch else None,
         "risk_ceiling": audience.risk_ceiling,
+        "above": [{"name": name, "rating": rating} for name, rating in case.above],
         "at": audience.now.isoformat(),
     }
 

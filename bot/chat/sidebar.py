@@ -15,16 +15,15 @@ from bank.bells import BELLS
 from bank.models import Role, Staff
 from bot.chat import conversations, sidebar_scripts
 from bot.chat.nudging import nudges
-from bot.chat.sidebar_scripts import SeriesItem
+from bot.chat.sidebar_scripts import Item
 from bot.models import Message
 from compliance.suitability import needs_notice
-from content import library, products, sendable
+from content import library, sendable
 from content.models import Kind
 from content.scripts import ALL
 from content.sendable import Sendable
 from customers import book
-from customers.models import Customer, CustomerTag, Follow, Holding
-from customers.tags import tags_of
+from customers.models import Customer, Follow, Stage
 from desk.keys import SESSIONS, SETTINGS, WECOM
 from desk.permissions import allow, streaming
 from desk.render import fragment, page, see_other
@@ -56,6 +55,7 @@ TABS = (
     ("tasks", "任务"),
 )
 SCRIPTS = ("script", "faq")
+KEPT = "kept"
 REJECT_REASONS = ("答非所问", "语气不合适", "内容过时", "客户情况不符", "其他")
 
 
@@ -76,6 +76,15 @@ class Chat:
     facts: book.CustomerFacts
     tab: str
     tabs: tuple[tuple[str, str], ...] = TABS
+    stages: tuple[Stage, ...] = tuple(Stage)
+
+
+@dataclass(frozen=True)
+class Risky:
+    """What may not be recommended to this customer: its name and risk level."""
+
+    name: str
+    rating: int
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,8 @@ class SuggestTab:
     usable: dict[UUID, library.LibraryDocument]  # suggestion that may be sent now → its material
     attached: dict[UUID, list[Sendable]]  # suggestion → what is sent beside its text
     notices: frozenset[UUID]  # suggestions that need the special notice to the elderly first
+    until: dict[str, datetime | None]  # cited version → the end of its validity
+    risky: dict[UUID, Risky]  # suggestions whose material is too risky for the customer by now
     stopped: frozenset[UUID]  # drafts of a model that may not be sent while models are stopped
     model_stop: ModelStop | None
     since: str  # the moment of the bells before anything of this was read
@@ -103,23 +114,13 @@ class MaterialTab:
 
     chat: Chat
     query: str
-    documents: list[library.LibraryDocument]
+    items: list[Item]  # as they would be sent
     certificate: str  # what stands against selling; then only education is listed
     shelf: str  # the branch of the tree of scripts that is shown
     favourites: frozenset[UUID]  # materials the RM keeps at hand
-    kind: str  # of material that is shown; empty for all
+    kind: str  # of material that is shown, KEPT for what is kept at hand, empty for all
     kinds: list[Kind]  # of which there is something
-    series: list[SeriesItem]  # what is shown, where it is sent one after another
-
-
-@dataclass(frozen=True)
-class ProfileTab:
-    """`画像`: facts, tags and holdings; what happened comes after (`sidebar_trail.py`)."""
-
-    chat: Chat
-    tags: list[CustomerTag]
-    holdings: list[Holding]
-    products: dict[str, str]  # product code → name
+    in_series: bool  # whether what is shown is sent one after another
 
 
 @dataclass(frozen=True)
@@ -241,6 +242,12 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
             for key, documents in usable.items()
             if needs_notice(chat.facts.age, max(document.risk for document in documents))
         ),
+        until={
+            str(document.version_id): document.valid_until
+            for documents in usable.values()
+            for document in documents
+        },
+        risky=await _risky(session, [s for s in shown if s.id not in usable], chat),
         stopped=stopped,
         model_stop=stop,
         since=since,
@@ -289,6 +296,23 @@ async def _usable(
     }
 
 
+async def _risky(
+    session: AsyncSession, unusable: list[Suggestion], chat: Chat
+) -> dict[UUID, Risky]:
+    """Of what may not be sent now, that whose product is above what the customer may bear."""
+    gone = (SuggestionState.OFFERED, SuggestionState.WITHDRAWN)
+    asked = {s.id: s.version_id for s in unusable if s.state in gone and s.version_id}
+    if not asked:
+        return {}
+    found = {d.version_id: d for d in await library.documents(session, set(asked.values()))}
+    ceiling = chat.facts.risk_ceiling
+    return {
+        key: Risky(found[version].title, found[version].risk)
+        for key, version in asked.items()
+        if version in found and found[version].risk > ceiling
+    }
+
+
 def _worth_showing(newest: list[Suggestion]) -> list[Suggestion]:
     """All answers to the last question, what was sent, and what an RM may still be editing."""
     if not newest:
@@ -325,27 +349,26 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
     key = request.query.get("shelf", ALL)
     in_series = tab == "scripts" and sidebar_scripts.is_series(key)
     kinds = {one for one in Kind if in_series or (one in SCRIPTS) == (tab == "scripts")}
-    wanted = Wanted(chat, query, kinds, request.query.get("kind", ""), bool(certificate))
+    kept = await sidebar_scripts.favourites(request)
+    wanted = Wanted(chat, query, kinds, request.query.get("kind", ""), kept, bool(certificate))
     shown, there = await _documents(request, wanted)
     context = MaterialTab(
         chat,
         query,
-        shown,
+        await sidebar_scripts.as_sent(session_of(request), shown, chat.facts.age),
         certificate,
         key,
-        await sidebar_scripts.favourites(request),
+        kept,
         wanted.kind,
         [one for one in Kind if one in there],
-        await sidebar_scripts.in_series(session, shown, chat.facts.age)
-        if in_series and not query
-        else [],
+        in_series=in_series and not query,
     )
     return fragment(request, "sidebar/_chat.html", context)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is looked for on a tab: words, the kinds it shows, and the one that was picked.
+    """What is looked for on a tab: words, the kinds it shows, the one picked, or what is kept.
 
     An RM who passes on education alone speaks of no product at all (C-34).
     """
@@ -353,7 +376,8 @@ class Wanted:
     chat: Chat
     query: str
     of_tab: set[Kind]
-    kind: str
+    kind: str  # one kind, KEPT, or empty for all
+    kept: frozenset[UUID]
     education_only: bool
 
     @property
@@ -375,6 +399,12 @@ class Wanted:
         """Whether it may be shown here."""
         return document.kind in self.kinds and not (self.education_only and document.risk)
 
+    def picks(self, document: library.LibraryDocument) -> bool:
+        """Whether it is of the kind that was picked, or kept where that was."""
+        return self.kind in ("", document.kind) or (
+            self.kind == KEPT and document.material_id in self.kept
+        )
+
 
 async def _documents(
     request: web.Request, wanted: Wanted
@@ -384,13 +414,14 @@ async def _documents(
     inside = await sidebar_scripts.on_shelf(request)
     if not wanted.query and inside is None:
         there = await library.live_kinds(session, now, **wanted.audience) & wanted.kinds
-        kinds = {one for one in there if wanted.kind in ("", one)}
+        kept = wanted.kept if wanted.kind == KEPT else None
+        kinds = {one for one in there if wanted.kind in ("", KEPT, one)}
         first = await library.live_documents(
-            session, now, kinds=kinds, limit=LISTED, **wanted.audience
+            session, now, kinds=kinds, materials=kept, limit=LISTED, **wanted.audience
         )
         return first, there
     found = [one for one in await _found(request, wanted, inside) if wanted.fits(one)]
-    shown = [one for one in found if wanted.kind in ("", one.kind)]
+    shown = [one for one in found if wanted.picks(one)]
     return shown[: FOUND if wanted.query else LISTED], {one.kind for one in found}
 
 
@@ -409,26 +440,6 @@ async def _found(
     by_version = {one.version_id: one for one in found}
     order = list(by_version) if inside is None else inside
     return [by_version[one] for one in order if one in by_version]
-
-
-@routes.get("/sidebar/{contact}/profile")
-@SIDEBAR
-async def profile_tab(request: web.Request) -> web.Response:
-    """Who this is."""
-    chat = await chat_of(request, "profile")
-    if chat is None:
-        return not_yours(request)
-    session, customer = session_of(request), chat.customer
-    holdings = await book.holdings_of(session, customer.id)
-    held = await products.by_codes(session, {h.product_code for h in holdings})
-    names = {product.code: product.name for product in held}
-    context = ProfileTab(
-        chat,
-        await tags_of(session, customer.id),
-        holdings,
-        names,
-    )
-    return fragment(request, "sidebar/_chat.html", context)
 
 
 @routes.get("/sidebar/{contact}/tasks")

@@ -8,7 +8,7 @@ from attribution import radar
 from attribution.customer_pages import KINDS, MOST, STEP, happened
 from bot.chat.nudging import nudges
 from bot.chat.sidebar import SIDEBAR, chat_of, not_yours, own_customer
-from customers.timeline import Event, Side
+from customers.timeline import Event
 from desk.keys import SETTINGS
 from desk.permissions import streaming
 from desk.render import fragment
@@ -34,12 +34,12 @@ class Trail:
 @routes.get("/sidebar/{contact}/trail")
 @SIDEBAR
 async def trail(request: web.Request) -> web.Response:
-    """The customer's trail, newest first."""
+    """What happened with this customer, of one kind or all, more of it on demand."""
     chat = await chat_of(request, "profile")
     if chat is None:
         return not_yours(request)
     wanted, limit = request.query.get("kind", ""), _limit(request.query.get("limit", ""))
-    kind = wanted if wanted in list(Side) else ""
+    kind = wanted if wanted in dict(KINDS) else ""
     session, mode = session_of(request), request.app[SETTINGS].radar
     found = await happened(session, chat.customer, kind, mode, limit + 1, now_of(request))
     context = Trail(

@@ -318,8 +318,8 @@ async def test_the_timeline_tells_relations_and_consents(
     assert [(event.title, str(event.side)) for event in events] == [
         ("客户删除了陈立", "customer"),
         ("完成风险测评，结果 C3", "customer"),
-        ("王敏添加了客户", "staff"),
-        ("陈立添加了客户", "staff"),
+        ("王敏添加了客户", "follow"),
+        ("陈立添加了客户", "follow"),
         ("客户授权接收营销信息", "customer"),
     ]
     later = await events_of(session, customer, MONDAY + timedelta(days=400))
