@@ -31,10 +31,13 @@ def train_model(
         )
         from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
         from transformers import PrinterCallback
+        from transformers.utils.logging import disable_progress_bar
     except ImportError as missing:
         raise ModelsNotInstalled from missing
     if not isinstance(encoder, SentenceTransformersEncoder):
         raise TypeError(f"{encoder.name} is no sentence model")
+    # Whoever waits sees how far it is by `stepped`.
+    disable_progress_bar()
     drawn = batches(meanings, schedule)
     with TemporaryDirectory(prefix="siyu-tune-") as scratch:
         trainer = SentenceTransformerTrainer(
@@ -99,7 +102,8 @@ class InOrder:
 
 
 def _dataset(drawn: Sequence[Sequence[Pair]]) -> Any:
-    from datasets import Dataset
+    from datasets import Dataset, disable_progress_bars
 
+    disable_progress_bars()
     pairs = [pair for batch in drawn for pair in batch]
     return Dataset.from_dict({"anchor": [a for a, _ in pairs], "positive": [p for _, p in pairs]})

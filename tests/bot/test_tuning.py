@@ -225,12 +225,6 @@ def test_a_row_that_is_no_phrasing_is_named(tmp_path: Path, line: str, reason: s
     assert reason in str(refused.exception)
 
 
-def test_help_shows_an_example() -> None:
-    result = tune("--help")
-    assert result.exit_code == 0
-    assert "Example: siyu tune" in result.stdout
-
-
 # ------------------------------------------------------------------------ what is held back
 
 

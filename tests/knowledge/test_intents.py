@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from bot.bench import intents
+from bot.bench.__main__ import app as bench
 from bot.demo.history import phrases
 from knowledge import steering
 from knowledge.intents import EXAMPLES_FILE, Intent, reader
@@ -76,6 +78,15 @@ def test_left_out_in_tenths_most_examples_are_understood() -> None:
     # What is said without wanting anything has no end; what is not known of it is other.
     talk = found.read["small_talk"]
     assert talk["small_talk"] + talk["other"] + talk["thanks"] >= 0.85 * talk.total(), talk
+
+
+def test_a_file_of_messages_is_read_and_shown_as_a_table() -> None:
+    file = Path(__file__).with_name("intents_held_out_third.yaml")
+    shown = CliRunner().invoke(bench, ["intents", "--file", str(file)])
+    assert shown.exit_code == 0, shown.output
+    questions = len(THIRD["question"])
+    assert f"{questions}/{questions}" in shown.stdout
+    assert f"/{sum(map(len, THIRD.values()))}" in shown.stdout
 
 
 @pytest.mark.parametrize("text", ["你好", "您好呀", "哈哈哈", "端午安康", "早，小王"])
