@@ -181,7 +181,8 @@ class Settings(BaseSettings):
 
     encoder: str = Field(
         "builtin",
-        description="`builtin`, or path or name of a sentence-transformers model (`[models]`).",
+        description="`builtin`, a table of `siyu tune` (`.npz`), or a sentence-transformers model"
+        " (`[models]`) by path or name.",
     )
     vectors: Literal["faiss", "pgvector"] = Field(
         "faiss",

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast
 from uuid import UUID
@@ -11,6 +12,7 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
+from bank.calendar import local_day
 from bank.database import utc_now
 from bank.settings import Settings
 from bank.signing import open_signer
@@ -24,11 +26,14 @@ from bot.judging import judged
 from bot.loops import Role
 from bot.matching import match_all
 from bot.replaying import replayed
+from bot.tuning import approved, on_terminal, phrasings_in
 from compliance import guard as rules
 from compliance.verdict import Role as Speaker
 from knowledge import retrieve as retrieval
-from knowledge.encoder import load_encoder
+from knowledge.encoder import BUILTIN, is_table, load_encoder
 from knowledge.pgvector import grant_vectors
+from knowledge.tuning import Order as Tuning
+from knowledge.tuning import tune
 from knowledge.vectors import open_store
 from migrations import migrate as bring_up
 from migrations.granting import grant_to
@@ -284,6 +289,45 @@ def judge(
     typer.echo(json.dumps(report, ensure_ascii=False, indent=2))
     share = report["total"]["rank_3"]
     raise SystemExit(1 if share is not None and share < least else 0)
+
+
+@app.command(name="tune")
+def tune_command(
+    out: Annotated[Path, typer.Option(help="New file (.npz) for a table, or folder for a model.")],
+    base: Annotated[
+        str, typer.Option(help="builtin, or a table or model to go on from.")
+    ] = BUILTIN,
+    phrasings: Annotated[
+        Path | None,
+        typer.Option(
+            help='JSONL {"id","text"}; without it the approved 常见问法 of live material.',
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed, the same encoder.", min=0)] = 20,
+    steps: Annotated[int, typer.Option(help="Steps of training; 0: as many as usual.", min=0)] = 0,
+    rate: Annotated[float, typer.Option(help="Learning rate; 0: the usual one.", min=0)] = 0.0,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Write it though it is worse.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Teach an encoder the bank's own approved phrasings; written unless searches get worse by it.
+
+    Example: siyu tune --base /models/bge-small-zh-v1.5 --out /models/ours
+    """
+    if is_table(str(out)) != is_table(base):
+        raise typer.BadParameter("--out of a table ends in .npz, --out of a model is a folder")
+    order = Tuning(base, out, phrasings.name if phrasings else "", seed, steps, rate, anyway)
+    if phrasings:
+        known = phrasings_in(_lines(phrasings))
+    else:
+        with serve.with_database(_settings()) as ready:
+            known = asyncio.run(approved(ready, utc_now()))
+    with on_terminal("tuning") as told:
+        tuned = tune(order, known, local_day(utc_now()), told)
+    typer.echo(json.dumps(asdict(tuned)) if as_json else "\n".join(tuned.lines()))
+    if tuned.refusal:
+        _fail(tuned.refusal)
 
 
 @app.command()

@@ -7,7 +7,7 @@ of each wording, so that no single one is relied upon, and the rate falls in a s
 fiftieth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,17 +33,20 @@ class Schedule:
 
 
 def fit(
-    encoder: StaticEncoder, meanings: Sequence[Sequence[str]], schedule: Schedule
+    encoder: StaticEncoder,
+    meanings: Sequence[Sequence[str]],
+    schedule: Schedule,
+    stepped: Callable[[int], None] = lambda _: None,
 ) -> StaticEncoder:
     """The encoder after training on meanings, each a list of wordings; same seed, same table.
 
-    A meaning with one usable wording is what the others are told from; without two that have more
-    nothing changes.
+    `stepped` hears the number of each step that is done. A meaning with one usable wording is what
+    the others are told from; without two that have more nothing changes.
     """
     texts = _Wordings.of(meanings, len(encoder.table))
     if len(texts.meanings) < 2:
         return encoder
-    trained = _train(encoder.table[texts.rows], texts, schedule)
+    trained = _train(encoder.table[texts.rows], texts, schedule, stepped)
     return encoder.with_rows(texts.rows, trained)
 
 
@@ -71,7 +74,9 @@ class _Wordings:
         return cls(rows, positions, several, np.array(alone, dtype=np.int64).ravel())
 
 
-def _train(table: Vectors, texts: _Wordings, schedule: Schedule) -> Vectors:
+def _train(
+    table: Vectors, texts: _Wordings, schedule: Schedule, stepped: Callable[[int], None]
+) -> Vectors:
     dice = np.random.default_rng(schedule.seed)
     table = table.copy()
     mean, squares = np.zeros_like(table), np.zeros_like(table)
@@ -86,6 +91,7 @@ def _train(table: Vectors, texts: _Wordings, schedule: Schedule) -> Vectors:
         rate = schedule.rate * max(SLOWEST, 1 - step / schedule.steps)
         rate *= float(np.sqrt(1 - DECAY_SQUARES**step) / (1 - DECAY**step))
         table[rows] -= np.float32(rate) * mean[rows] / (np.sqrt(squares[rows]) + np.float32(TINY))
+        stepped(step)
     return table
 
 

@@ -1,4 +1,4 @@
-"""Turning text into vectors: a small table shipped with the product, or any sentence model."""
+"""Turning text into vectors: a table, shipped or tuned, or any sentence model."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from knowledge.grams import grams
 Vectors = NDArray[np.float32]
 
 BUILTIN = "builtin"
-TABLE_FILE = Path(__file__).with_name("static_table.npz")
+TABLE_SUFFIX = ".npz"
+TABLE_FILE = Path(__file__).with_name(f"static_table{TABLE_SUFFIX}")
 BUCKETS = 2**15
 DIMENSION = 256
 # Grams looked up at once: 64 thousand rows of 256 floats are 64 MiB.
@@ -22,7 +23,7 @@ GRAMS_AT_ONCE = 65_536
 
 
 class TableDamaged(ValueError):
-    """The shipped encoder table is damaged or of another build; install the package again."""
+    """The encoder table is damaged or of another build; install the package or tune again."""
 
 
 class ModelsNotInstalled(RuntimeError):
@@ -75,8 +76,13 @@ class StaticEncoder:
     @classmethod
     def builtin(cls) -> Self:
         """The table shipped with the product; TableDamaged when the file is not what was built."""
-        packed, scales, digest = _read_table(TABLE_FILE)
-        return cls(unpack(packed), scales, name=f"{BUILTIN}-{digest[:12]}")
+        return cls.stored(TABLE_FILE, BUILTIN)
+
+    @classmethod
+    def stored(cls, file: Path, title: str = "tuned") -> Self:
+        """The table in a file, named by what is in it; TableDamaged when it is not as written."""
+        packed, scales, digest = _read_table(file)
+        return cls(unpack(packed), scales, name=f"{title}-{digest[:12]}")
 
     @property
     def dimension(self) -> int:
@@ -109,7 +115,10 @@ class StaticEncoder:
 
 
 class SentenceTransformersEncoder:
-    """Any sentence-transformers model, by folder or name."""
+    """Any sentence-transformers model, by folder or name.
+
+    A model in a folder is called by what is in it: trained again in its place, it is another one.
+    """
 
     def __init__(self, path_or_name: str) -> None:
         """Load the model; ModelsNotInstalled without the extra packages."""
@@ -117,9 +126,10 @@ class SentenceTransformersEncoder:
             from sentence_transformers import SentenceTransformer
         except ImportError as missing:
             raise ModelsNotInstalled from missing
-        self.name = path_or_name
-        self._model = SentenceTransformer(path_or_name)
-        self.dimension = int(self._model.get_sentence_embedding_dimension())
+        folder = Path(path_or_name)
+        self.name = _folder_name(folder) if folder.is_dir() else path_or_name
+        self.model = SentenceTransformer(path_or_name)
+        self.dimension = len(self.model.encode("字", show_progress_bar=False))
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """One unit row for each text; zeros for a blank text."""
@@ -127,19 +137,26 @@ class SentenceTransformersEncoder:
         filled = [number for number, text in enumerate(texts) if text.strip()]
         if filled:
             told = [texts[number] for number in filled]
-            vectors[filled] = self._model.encode(told, show_progress_bar=False)
+            vectors[filled] = self.model.encode(told, show_progress_bar=False)
         return unit(vectors)
 
 
 @cache
 def load_encoder(spec: str) -> Encoder:
-    """The encoder named in the settings: `builtin`, or the folder or name of a sentence model.
+    """The encoder named in the settings; a process loads each once, and who asks again gets it."""
+    return open_encoder(spec)
 
-    A process loads each once; whoever asks again gets the same.
-    """
-    if spec == BUILTIN:
-        return StaticEncoder.builtin()
-    return SentenceTransformersEncoder(spec)
+
+def is_table(spec: str) -> bool:
+    """Whether it names a table, shipped or tuned, and not a sentence model."""
+    return spec == BUILTIN or spec.endswith(TABLE_SUFFIX)
+
+
+def open_encoder(spec: str) -> Encoder:
+    """`builtin`, the file of a tuned table, or the folder or name of a sentence model."""
+    if not is_table(spec):
+        return SentenceTransformersEncoder(spec)
+    return StaticEncoder.builtin() if spec == BUILTIN else StaticEncoder.stored(Path(spec))
 
 
 def pack(levels: NDArray[np.int8]) -> NDArray[np.uint8]:
@@ -168,6 +185,17 @@ def quantise(vectors: Vectors) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
 def table_digest(packed: NDArray[np.uint8], scales: NDArray[np.float16]) -> str:
     """SHA-256 over the table as stored."""
     return hashlib.sha256(packed.tobytes() + scales.tobytes()).hexdigest()
+
+
+def _folder_name(folder: Path) -> str:
+    """The folder's name and a digest of its files; what is only there to be read does not count."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and file.suffix != ".md":
+            digest.update(str(file.relative_to(folder)).encode())
+            with file.open("rb") as content:
+                digest.update(hashlib.file_digest(content, "sha256").digest())
+    return f"{folder.resolve().name}-{digest.hexdigest()[:12]}"
 
 
 def _read_table(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.float16], str]:

@@ -17,6 +17,7 @@ from bot.bench import (
     extraction,
     idle,
     install,
+    intents,
     matching,
     questions,
     retrieval,
@@ -205,6 +206,19 @@ def search_command(
             at = settings.model_copy(update={"vectors": vectors})
             found.append(suggestions.measure(at, suggestions.Plan(sizes=(passages,))))
         tables.show_suggestions(console, found[-1])
+    _tell(found, as_json)
+
+
+@app.command(name="intents")
+def intents_command(
+    file: Annotated[
+        Path | None, typer.Option(help="Messages by intent, YAML.", exists=True)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What messages are read as: the labelled examples in ten folds, or those of a file."""
+    console, found = Console(quiet=as_json, width=WIDTH), intents.measure(file)
+    intents.show(console, found)
     _tell(found, as_json)
 
 

@@ -150,7 +150,7 @@ class Listener:
         """Whose text means the same as this one, by the measure of content gaps."""
         ids = list(dict.fromkeys(question_id for question_id, _ in known))
         texts = [*(said for _, said in known), text]
-        vectors = await asyncio.to_thread(self.index.encoder.encode, texts)
+        vectors = await asyncio.to_thread(gaps.meanings, texts)
         [number] = gaps.grouped([ids.index(question_id) for question_id, _ in known], vectors)
         return ids[number] if number < len(ids) else None
 

@@ -2,19 +2,23 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import psycopg
 import pytest
+from aiohttp.test_utils import unused_port
 from sqlalchemy.ext.asyncio import AsyncSession
 from typer.testing import CliRunner, Result
 
-from bank.database import utc_now
+from bank.database import plain_url, utc_now
 from bank.settings import Settings
 from bot.app import open_parts
 from bot.cli import app
 from bot.loops import catch_up_library, rebuild
 from tests.builders import an_approved_material
-from tests.journeys.test_killed import environment
+from tests.journeys.test_killed import ROOT, environment
 
 run = CliRunner()
 
@@ -89,3 +93,47 @@ async def test_a_running_process_builds_again_and_serves_meanwhile(
         await building
         assert parts.index.hybrid is not before
         assert parts.index.holds(version.id)
+
+
+# ------------------------------------------------------------------ a database without pgvector
+
+
+def without_pgvector(settings: Settings) -> None:
+    """The server offers this database no extension, as one on which pgvector is not installed."""
+    name = settings.database_url.partition("?")[0].rpartition("/")[2]
+    nowhere = f"ALTER DATABASE \"{name}\" SET extension_control_path = '/nowhere'"
+    with psycopg.connect(plain_url(settings.database_url), autocommit=True) as connection:
+        connection.execute(nowhere.encode())
+
+
+@pytest.mark.parametrize("command", ["migrate", "serve", "index status"])
+def test_a_database_without_pgvector_is_told_in_one_line_with_what_to_do(
+    settings: Settings, command: str
+) -> None:
+    without_pgvector(settings)
+    port = ["--port", str(unused_port())] if command == "serve" else []
+    told = subprocess.run(
+        [sys.executable, "-m", "bot", *command.split(), *port],
+        cwd=ROOT,
+        env=environment(settings) | {"SIYU_VECTORS": "pgvector"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr == (
+        "siyu: SIYU_VECTORS=pgvector needs the extension `vector`, 0.8 or newer, in the database. "
+        "It is not installed on the server: install pgvector there (postgresql-NN-pgvector), "
+        "or set SIYU_VECTORS=faiss.\n"
+    )
+
+
+async def test_doctor_says_so_too_and_in_chinese(settings: Settings) -> None:
+    without_pgvector(settings)
+    around = environment(settings) | {"SIYU_VECTORS": "pgvector"}
+    told = await asyncio.to_thread(run.invoke, app, ["doctor"], env=around)
+    assert told.exit_code == 1
+    assert "FAIL vectors: SIYU_VECTORS=pgvector needs the extension `vector`" in told.stdout
+    assert "请在数据库服务器上安装 pgvector（postgresql-NN-pgvector）" in told.stdout
+    assert "或改为 SIYU_VECTORS=faiss" in told.stdout

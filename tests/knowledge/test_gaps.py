@@ -12,6 +12,7 @@ from bank.models import Role, Staff
 from content.models import Material
 from customers.models import Customer
 from knowledge import gap_rows, gaps
+from knowledge.encoder import StaticEncoder
 from knowledge.gaps import ALIKE, grouped
 from knowledge.models import (
     ContentGap,
@@ -90,6 +91,19 @@ async def test_the_same_questions_are_one_gap_with_its_customers_counted(
     ]
     assert found[0].newest == MONDAY + timedelta(hours=5)
     assert found[0].examples == ["保管箱一年的租金是多少", VAULT]
+
+
+async def test_questions_are_grouped_alike_whichever_encoder_searches(
+    product: Product, session: AsyncSession, rm: Staff
+) -> None:
+    # One to which every text is the same.
+    product.parts.index.encoder = StaticEncoder(np.ones((8, 4)), np.ones(8))
+    customer = await a_customer(session)
+    for question in (VAULT, "保管箱一年的租金是多少", "停车场周末收不收费"):
+        await asked(session, question, customer, rm)
+    assert await caught_up(product, session) == 3
+    found = (await gap_rows.gaps(session, GapState.OPEN)).rows
+    assert [row.times for row in found] == [2, 1]
 
 
 async def test_grouping_again_changes_nothing_and_a_late_question_joins(

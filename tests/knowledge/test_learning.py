@@ -1,21 +1,31 @@
 """What RMs accept is counted, offered to editors as wordings, and asked again before a release."""
 
+import asyncio
+import json
 import re
-from datetime import timedelta
+from datetime import time, timedelta
+from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
+from typer.testing import CliRunner
 
+from bank.calendar import at_local, local_day
+from bank.database import utc_now
 from bank.models import Role, Staff
+from bot.cli import app
 from bot.judging import judged
 from bot.replaying import replayed
 from content.models import State, Version
 from knowledge.intents import Intent
 from knowledge.models import CandidateQuestion, CandidateState, Suggestion, SuggestionState
+from knowledge.writer import QuotingWriter
 from tests.builders import a_branch, a_staff, an_approved_material
 from tests.conftest import Product, Visitor
+from tests.journeys.test_killed import environment
 from tests.knowledge.desk import Desk
-from tests.knowledge.wire import ASKED, BODY
+from tests.knowledge.wire import ASKED, BODY, Model
 
 NEW_WORDING = "卖掉的理财隔几天能回到卡里"
 
@@ -197,6 +207,64 @@ async def test_material_that_is_gone_is_counted_apart(desk: Desk) -> None:
         (await other.get_one(Version, made.version_id)).state = State.WITHDRAWN
     report = await judged(desk.product.parts.settings, desk.product.clock(), 10, False)
     assert (report["total"]["gone"], report["total"]["rank_3"]) == (1, None)
+
+
+@pytest.fixture
+async def today(product: Product, session: AsyncSession) -> Desk:
+    """The same at a time that the command, which reads the real clock, calls today."""
+    morning = at_local(local_day(utc_now()), time(10))
+    product.clock.at(morning)
+    await an_approved_material(session, now=morning)
+    return await Desk(product, session).opens(now=morning)
+
+
+async def siyu_judge(desk: Desk, *options: str, **around: str) -> tuple[int, dict[str, Any]]:
+    """The command, as an operator types it: its exit code and its report."""
+    env = environment(desk.product.parts.settings) | around
+    told = await asyncio.to_thread(CliRunner().invoke, app, ["judge", *options], env=env)
+    # What it logged to is closed by now.
+    structlog.reset_defaults()
+    return told.exit_code, json.loads(told.stdout) if told.stdout else {}
+
+
+async def test_the_command_looks_at_the_newest_and_fails_below_the_share(
+    today: Desk, session: AsyncSession
+) -> None:
+    code, report = await siyu_judge(today, "--least", "1")
+    assert (code, report["total"]["asked"], report["total"]["rank_3"]) == (0, 0, None)
+    for question in (ASKED, NEW_WORDING):
+        newest = await accepted(today, question)
+    code, report = await siyu_judge(today, "--least", "1")
+    assert (code, report["total"]["asked"], report["total"]["rank_3"]) == (0, 2, 1.0)
+    async with today.product.parts.sessions.begin() as other:
+        live = await other.get_one(Version, newest.version_id)
+        live.questions, live.title = ["网点几点开门", "周末营业吗", "营业时间"], "网点营业时间"
+    for number in range(3):
+        title = f"赎回到账{number}"
+        await an_approved_material(session, title=title, now=today.product.clock())
+    await session.commit()
+    code, report = await siyu_judge(today, "--limit", "1", "--least", "0.5")
+    assert (code, report["total"]["asked"], report["missed"]) == (1, 1, [str(newest.id)])
+    assert (await siyu_judge(today, "--limit", "1"))[0] == 0
+
+
+async def test_the_command_lets_the_model_word_only_when_asked_to(
+    today: Desk, model: Model, address: str
+) -> None:
+    await accepted(today, ASKED)
+    model.writes(("赎回申请确认后，资金一般在下一个工作日到账，具体以产品说明书为准。", 1))
+    wire = {"SIYU_LLM_BASE_URL": address, "SIYU_LLM_MODEL": "m"}
+    code, report = await siyu_judge(today, **wire)
+    assert (code, report["writer"], model.asked) == (0, QuotingWriter().name, [])
+    code, report = await siyu_judge(today, "--model", **wire)
+    assert (code, report["total"]["worded"]) == (0, 1.0)
+    assert report["writer"] != QuotingWriter().name
+    assert len(model.asked) == 1
+
+
+@pytest.mark.parametrize("options", [("--least", "1.5"), ("--least", "-1"), ("--limit", "many")])
+async def test_the_command_refuses_wrong_usage(today: Desk, options: tuple[str, str]) -> None:
+    assert await siyu_judge(today, *options) == (2, {})
 
 
 async def test_a_replay_tells_all_that_led_to_it_and_what_became_of_it(desk: Desk) -> None:
