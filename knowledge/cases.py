@@ -1,6 +1,7 @@
 """One question of one customer, and what live material answers it at that moment."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -48,7 +49,12 @@ class Case:
     read: Read
     what: Understood
     now: datetime
-    above: tuple[tuple[str, int], ...] = ()  # products spoken of that are too risky: name, rating
+    named: tuple[tuple[str, int], ...] = ()  # products spoken of: name, rating
+
+    @property
+    def above(self) -> tuple[tuple[str, int], ...]:
+        """The products spoken of that are too risky for the customer."""
+        return tuple(one for one in self.named if one[1] > self.facts.risk_ceiling)
 
     @property
     def audience(self) -> Audience:
@@ -86,8 +92,7 @@ async def case_of(
     named = await products.named_in(session, said)
     what = understood(masked, question.turns, [product.name for product in named])
     read = intents.reader().read(question.text)
-    above = tuple((p.name, p.rating) for p in named if p.rating > facts.risk_ceiling)
-    spoken = tuple(one for one in above if one[0] in what.text)
+    spoken = tuple((p.name, p.rating) for p in named if p.name in what.text)
     return Case(question, masked, facts, read, what, now, spoken)
 
 
@@ -101,12 +106,22 @@ async def answers_to(session: AsyncSession, case: Case, index: LibraryIndex) -> 
 
 async def _matched(session: AsyncSession, case: Case, found: Found) -> Answers:
     live, documents = await still_live(session, found.hits, case.audience)
-    fitting = {key: each for key, each in documents.items() if _fits_mood(case.read, each)}
+    fitting = {key: each for key, each in documents.items() if _fits(case, each)}
     suited = [c for c in candidates_of(live, documents) if c.version_id in fitting]
     candidates = await effects.weighed(session, suited, documents, case.now)
     turned_down = await _turned_down(session, case)
     matches = rank(candidates, held=case.facts.held_products, turned_down=turned_down)
     return Answers(found, live, fitting, await _without_used(session, case.question, matches))
+
+
+def _fits(case: Case, document: library.LibraryDocument) -> bool:
+    return _fits_mood(case.read, document) and not _of_another(case.named, document)
+
+
+def _of_another(named: Sequence[tuple[str, int]], document: library.LibraryDocument) -> bool:
+    """Who asks about one product is not answered with what is said of another."""
+    names = {name for name, _ in named}
+    return bool(names and document.product_names) and names.isdisjoint(document.product_names)
 
 
 def _fits_mood(read: Read, document: library.LibraryDocument) -> bool:

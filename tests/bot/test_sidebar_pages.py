@@ -182,6 +182,23 @@ async def test_a_product_above_the_customer_is_named_and_one_within_is_not(
     assert "客户 C3 &lt; 产品 R5" not in page, "that was the question before"
 
 
+async def test_who_asks_about_one_product_is_not_answered_with_another(
+    town: Town, session: AsyncSession
+) -> None:
+    await a_product(session, rating=5, name="云杉进取")
+    near = await a_product(session, rating=3, name="云杉均衡")
+    await an_approved_material(
+        session, title="云杉均衡怎么样", kind=Kind.PRODUCT_NOTE, risk=3, products=[near]
+    )
+    await session.commit()
+    own = await asked(town, "云杉均衡怎么样")
+    assert own.candidates[0]["title"] == "云杉均衡怎么样"
+    other = await asked(town, "云杉进取怎么样")
+    assert "云杉均衡怎么样" not in [found["title"] for found in other.candidates]
+    page = await (await town.sidebar()).text(f"{here(town.customer)}/suggest")
+    assert "客户 C3 &lt; 产品 R5" in page
+
+
 async def test_an_offer_the_customer_may_no_longer_get_says_what_instead(
     town: Town, session: AsyncSession
 ) -> None:
