@@ -30,7 +30,8 @@ from knowledge.encoder import StaticEncoder, open_encoder
 from knowledge.hybrid import HybridIndex
 from knowledge.index import IndexDamaged
 from knowledge.sentence_training import batches
-from knowledge.tuning import LEAST_MATERIALS, TooFewPhrasings, lesson
+from knowledge.training.intents import read_intents
+from knowledge.tuning import LEAST_MATERIALS, TooFewPhrasings, lesson, reminders
 from tests.builders import an_approved_material
 from tests.journeys.test_killed import ROOT, environment
 
@@ -250,6 +251,21 @@ def test_what_two_materials_have_and_what_is_said_twice_is_left_out() -> None:
     everything = [*known.asked, *((n, t) for n, texts in known.taught.items() for t in texts)]
     assert known.unclear == 1
     assert sorted(everything) == sorted(rows[1:])
+
+
+def test_no_sentence_of_the_table_is_learnt_that_is_a_phrasing_of_the_bank_or_held_back() -> None:
+    theirs = next(iter(read_intents().values()))[:2]
+    rows = [
+        *phrasings_of(25),
+        ("OURS", theirs[0]),
+        ("OURS", f"{theirs[1]}？"),
+        ("OURS", "别的问法"),
+    ]
+    known = lesson(rows, seed=1)
+    learnt = {text for texts in reminders(known) for text in texts}
+    everything = {text for texts in read_intents().values() for text in texts}
+    assert set(theirs) <= everything - learnt
+    assert len(everything - learnt) < 30
 
 
 def test_no_batch_has_two_pairs_of_a_material() -> None:
