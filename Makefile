@@ -38,7 +38,7 @@ format: .venv/.ready-dev ## rewrite the code in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: .venv/.ready-dev ## figures and ratios, side by side in one run
+bench: .venv/.ready-dev $(BROWSER_READY) ## figures and ratios, side by side in one run
 	@$(BIN)/python -m bot.bench
 
 chaos: .venv/.ready-dev ## every fault in full: killed, lost, doubled, forged, a thousand days

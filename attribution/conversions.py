@@ -199,6 +199,23 @@ async def match(
     return None
 
 
+async def recognise(
+    session: AsyncSession, customers: Iterable[Customer], *, now: datetime, window_days: int
+) -> int:
+    """Credit what was held because these customers' numbers were not known; how many that were."""
+    by_number = {customer.bank_no: customer for customer in customers}
+    query = select(Conversion).where(
+        Conversion.state == ConversionState.HELD,
+        col(Conversion.customer_id).is_(None),
+        col(Conversion.bank_no).in_(by_number),
+    )
+    waiting = list((await session.execute(query.with_for_update())).scalars())
+    for conversion in waiting:
+        conversion.customer_id = by_number[conversion.bank_no].id
+    await settle(session, waiting, now=now, window_days=window_days)
+    return len(waiting)
+
+
 async def settle(
     session: AsyncSession, conversions: Sequence[Conversion], *, now: datetime, window_days: int
 ) -> None:

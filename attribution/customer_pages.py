@@ -9,24 +9,30 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from attribution import openings
 from attribution.chosen import SEES_ROWS, id_of
 from attribution.models import Conversion, ConversionState, Touchpoint, TouchpointKind
+from attribution.openings import Visit
 from attribution.touchpoints import last_contacts
 from bank.models import Staff
 from content.models import Material
 from customers import book
 from customers.models import Customer
 from customers.timeline import Event, Side, events_of
+from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import fragment, yuan
 from desk.signed import now_of, session_of, signed
 
 routes = web.RouteTableDef()
 
+EXCHANGE = "exchange"  # what went to and fro, whoever began
 KINDS = (
     ("", "全部"),
     (Side.CUSTOMER.value, "客户动态"),
     (Side.STAFF.value, "员工动态"),
+    (Side.FOLLOW.value, "跟进动态"),
+    (EXCHANGE, "互动动态"),
     (Side.CONVERSION.value, "转化"),
 )
 STEP = 30
@@ -62,8 +68,8 @@ async def timeline(request: web.Request) -> web.Response:
     if customer is None:
         raise web.HTTPNotFound
     wanted, limit = request.query.get("kind", ""), _limit(request)
-    kind = wanted if wanted in list(Side) else ""
-    events = await _events(session, customer, kind, limit + 1, now)
+    kind = wanted if wanted in dict(KINDS) else ""
+    events = await happened(session, customer, kind, request.app[SETTINGS].radar, limit + 1, now)
     context = Timeline(
         customer_id=customer.id,
         kind=kind,
@@ -81,11 +87,20 @@ def _limit(request: web.Request) -> int:
     return max(STEP, min(int(wanted[:9]), MOST))
 
 
-async def _events(
-    session: AsyncSession, customer: Customer, kind: str, limit: int, now: datetime
+async def happened(
+    session: AsyncSession, customer: Customer, kind: str, mode: str, limit: int, now: datetime
 ) -> list[Event]:
+    """The newest of one of `KINDS` that happened with the customer, or of all, newest first.
+
+    `mode` is whose openings of links are logged by name (`SIYU_RADAR`).
+    """
+    exchanged = await _touchpoints(session, customer.id, kind, limit)
+    if kind == EXCHANGE:
+        return exchanged
+    visits = await openings.of_customer(session, customer.id, mode, now, limit)
     events = [
-        *await _touchpoints(session, customer.id, kind, limit),
+        *exchanged,
+        *[_opened(visit) for visit in visits],
         *await _conversions(session, customer.id, limit),
         *await events_of(session, customer, now),
     ]
@@ -119,6 +134,12 @@ def _touched(point: Touchpoint, rm: str, title: str | None) -> Event:
     shown = f"《{title}》" if title else ""
     href = f"/content/{point.material_id}" if title else ""
     return Event(point.at, Side.STAFF, f"{rm} · {words}", shown, "blue", href)
+
+
+def _opened(visit: Visit) -> Event:
+    tone = "orange" if visit.doubt else "green"
+    href = f"/content/{visit.material_id}"
+    return Event(visit.at, Side.CUSTOMER, visit.words, visit.more, tone, href)
 
 
 async def _conversions(session: AsyncSession, customer_id: UUID, limit: int) -> list[Event]:

@@ -1,10 +1,10 @@
-"""Tables: touchpoints, conversions, runs and lines of credit."""
+"""Tables: touchpoints, tracked links and their openings, conversions, runs and lines of credit."""
 
 import enum
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Identity, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Column, Identity, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from bank.database import instant, key, word
@@ -80,6 +80,100 @@ class Touchpoint(SQLModel, table=True):
     version_id: UUID | None = Field(default=None, foreign_key="version.id")
     source: str = Field(description="`suggestion`, `touch` or `message`")
     source_id: str
+
+
+class Device(enum.StrEnum):
+    """What asked for the page, as far as it says; only phones and desktops open anything."""
+
+    PHONE = "phone"
+    DESKTOP = "desktop"
+    BOT = "bot"
+    PREVIEW = "preview"
+
+    @property
+    def label(self) -> str:
+        return {"phone": "手机", "desktop": "电脑", "bot": "自动程序", "preview": "链接预览"}[self]
+
+
+class Opener(enum.StrEnum):
+    """Who opened a link, and how surely that is known."""
+
+    PRESUMED = "presumed"
+    ADDRESSEE = "addressee"
+    OTHER = "other"
+    STRANGER = "stranger"
+    UNKNOWN = "unknown"
+    UNNAMED = "unnamed"
+
+    @property
+    def label(self) -> str:
+        return {
+            "presumed": "按链接推定为客户本人",
+            "addressee": "微信确认为客户本人",
+            "other": "由他人转发后打开",
+            "stranger": "由非本行客户打开",
+            "unknown": "群发链接，无法识别客户",
+            "unnamed": "未授权，不记名",
+        }[self]
+
+
+class TrackedLink(SQLModel, table=True):
+    """A tracked link 追踪链接: one sending of a version, once for its source.
+
+    Its code is all that stands in the address. Without a customer and a contact it was sent to
+    several at once, and who opens it is not known by the link.
+    """
+
+    __tablename__ = "tracked_link"
+    __table_args__ = (
+        UniqueConstraint("source", "source_id", "version_id"),
+        CheckConstraint("length(code) >= 32", name="not_to_be_guessed"),
+    )
+
+    code: str = Field(primary_key=True, description="192 random bits")
+    source: str = Field(description="`suggestion`, `touch`, `welcome`, `group` or `sop`")
+    source_id: str
+    version_id: UUID = Field(foreign_key="version.id", index=True)
+    customer_id: UUID | None = Field(default=None, foreign_key="customer.id", index=True)
+    contact: str = Field(default="", index=True, description="the customer's WeCom id")
+    chat_id: str = Field(default="", description="the group, where it went into one")
+    staff_id: UUID | None = Field(default=None, foreign_key="staff.id")
+    channel: str
+    made_at: datetime = instant()
+
+
+class Opening(SQLModel, table=True):
+    """An opening 打开: somebody looked at what a tracked link leads to, once for each visit.
+
+    Without consent it is unnamed: it says which version was opened and nothing of whom.
+    """
+
+    __table_args__ = (
+        CheckConstraint("device IN ('phone', 'desktop')", name="by_a_person"),
+        CheckConstraint("seconds BETWEEN 0 AND 1800 AND progress BETWEEN 0 AND 100", name="read"),
+        CheckConstraint("(opener = 'unnamed') = (code IS NULL)", name="named_by_its_link"),
+        CheckConstraint(
+            "opener <> 'unnamed' OR (customer_id IS NULL AND staff_id IS NULL)",
+            name="unnamed_is_nobody",
+        ),
+        Index("ix_opening_customer_at", "customer_id", "at"),
+        Index("ix_opening_material_at", "material_id", "at"),
+    )
+
+    id: UUID = key()
+    code: str | None = Field(default=None, foreign_key="tracked_link.code", index=True)
+    version_id: UUID = Field(foreign_key="version.id")
+    material_id: UUID = Field(foreign_key="material.id")
+    customer_id: UUID | None = Field(default=None, foreign_key="customer.id")
+    staff_id: UUID | None = Field(
+        default=None, foreign_key="staff.id", description="the RM in whose name it was sent"
+    )
+    at: datetime = instant(index=True)
+    device: Device = word(Device)
+    opener: Opener = word(Opener)
+    timed: bool = Field(description="a page of ours tells how long it was read, another's does not")
+    seconds: int = Field(default=0, description="visible on the screen, half an hour at most")
+    progress: int = Field(default=0, description="percent of the page that was scrolled to")
 
 
 class Conversion(SQLModel, table=True):

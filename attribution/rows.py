@@ -1,11 +1,11 @@
 """A conversion as the bank's system reports it: read exactly, or refused in words. Pure."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from bank import cells
 from bank.calendar import SHANGHAI
 
 COLUMNS = ("reference", "customer_no", "product_code", "amount", "happened_at")
@@ -19,7 +19,6 @@ HEADINGS = {
 EARLIEST_YEAR = 2000
 LONGEST = 64
 CLOCKS_DIFFER = timedelta(minutes=5)
-_YUAN = re.compile(r"([+-]?)(\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.(\d{0,2})0*)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -40,18 +39,18 @@ class Row:
 
 def read_row(raw: Mapping[str, Any], now: datetime) -> Row | str:
     """The row, or in words why it cannot be taken; headings may be English or Chinese."""
-    cells = {name: _cell(raw, name) for name in COLUMNS}
-    text = {name: str(cell).strip() for name, cell in cells.items()}
+    told = {name: _cell(raw, name) for name in COLUMNS}
+    text = {name: str(cell).strip() for name, cell in told.items()}
     if missing := [HEADINGS[name] for name in COLUMNS if not text[name]]:
         return f"缺少{'、'.join(missing)}"
     if broken := [HEADINGS[n] for n in COLUMNS if not _is_word(text[n])]:
         return f"{'、'.join(broken)}过长或含有不可见字符"
-    cents = _cents(text["amount"])
+    cents = cells.cents(text["amount"])
     if cents is None:
         return f"金额“{text['amount']}”不是以元为单位、最多两位小数的数字"
     if cents == 0:
         return "金额为 0，没有可以归因的内容"
-    at = _moment(cells["happened_at"])
+    at = _moment(told["happened_at"])
     if at is None:
         return f"成交时间“{text['happened_at']}”无法识别，请写成 2026-11-20 10:30:00"
     if at > now + CLOCKS_DIFFER:
@@ -68,16 +67,6 @@ def _cell(raw: Mapping[str, Any], name: str) -> object:
 
 def _is_word(text: str) -> bool:
     return len(text) <= LONGEST and text.isprintable()
-
-
-def _cents(text: str) -> int | None:
-    """Yuan with at most two decimals as integer cents; separators are fine."""
-    found = _YUAN.fullmatch(text)
-    if found is None:
-        return None
-    sign, yuan, decimals = found.groups()
-    cents = int(yuan.replace(",", "")) * 100 + int((decimals or "").ljust(2, "0"))
-    return -cents if sign == "-" else cents
 
 
 def _moment(value: object) -> datetime | None:

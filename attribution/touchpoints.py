@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func
+from sqlalchemy import case, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -78,15 +78,6 @@ def in_order(points: Iterable[Touchpoint]) -> list[Touchpoint]:
     return sorted(points, key=lambda point: (point.at, point.id))
 
 
-async def of_customer(
-    session: AsyncSession, customer_id: UUID, limit: int = 100
-) -> list[Touchpoint]:
-    """The newest touchpoints of a customer, newest first."""
-    newest = (col(Touchpoint.at).desc(), col(Touchpoint.id).desc())
-    query = select(Touchpoint).where(Touchpoint.customer_id == customer_id)
-    return list((await session.execute(query.order_by(*newest).limit(limit))).scalars())
-
-
 async def last_contacts(
     session: AsyncSession, customer_ids: Sequence[UUID]
 ) -> dict[UUID, datetime]:
@@ -97,6 +88,27 @@ async def last_contacts(
         .group_by(col(Touchpoint.customer_id))
     )
     return dict((await session.execute(query)).all())
+
+
+async def times_sent(session: AsyncSession, material_ids: Collection[UUID]) -> dict[UUID, int]:
+    """How often each of these materials was sent; into a group once, however many read it there."""
+    one = case(
+        (col(Touchpoint.source) == "group", func.split_part(Touchpoint.source_id, "/", 1)),
+        else_=col(Touchpoint.source_id),
+    )
+    query = (
+        select(
+            col(Touchpoint.material_id),
+            func.count(func.distinct(col(Touchpoint.source) + ":" + one)),
+        )
+        .where(
+            col(Touchpoint.material_id).in_(material_ids),
+            col(Touchpoint.kind) != TouchpointKind.CUSTOMER_WROTE,
+        )
+        .group_by(col(Touchpoint.material_id))
+    )
+    found = await session.execute(query)
+    return {material_id: number for material_id, number in found if material_id is not None}
 
 
 async def heard_since(

@@ -5,9 +5,11 @@ without any bell too, so a lost one costs seconds and nothing else.
 """
 
 import asyncio
-from collections import defaultdict
+import secrets
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import NamedTuple
 
 import psycopg
 import structlog
@@ -19,6 +21,14 @@ log = structlog.get_logger("bank")
 
 RECONNECT_SECONDS = 1.0
 EVERYBODY = "*"
+REMEMBERED = 1_000
+
+
+class Rung(NamedTuple):
+    """A bell that was rung, and what with."""
+
+    name: str
+    payload: str
 
 
 class Bells:
@@ -28,6 +38,9 @@ class Bells:
         self._url = url
         self._names = names
         self._ears: dict[str, set[asyncio.Queue[str]]] = defaultdict(set)
+        # Whoever else listens, and this process after a restart, has counted other rings.
+        self._counted_by, self._count = secrets.token_hex(8), 0
+        self._lately: deque[Rung] = deque(maxlen=REMEMBERED)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -53,7 +66,24 @@ class Bells:
                 log.warning("bells_reconnecting")
                 await asyncio.sleep(RECONNECT_SECONDS)
 
+    @property
+    def mark(self) -> str:
+        """This moment, for `since`; taken before one looks at what bells may change."""
+        return f"{self._counted_by}-{self._count}"
+
+    def since(self, mark: str) -> list[Rung] | None:
+        """What was rung since that moment, in order; None where nobody here remembers."""
+        counted_by, _, count = mark.partition("-")
+        if counted_by != self._counted_by or not count.isdecimal():
+            return None
+        missed = self._count - int(count)
+        if not 0 <= missed <= len(self._lately):
+            return None
+        return list(self._lately)[len(self._lately) - missed :]
+
     def _pass_on(self, name: str, payload: str) -> None:
+        self._count += 1
+        self._lately.append(Rung(name, payload))
         for ear in self._ears[name]:
             ear.put_nowait(payload)
 

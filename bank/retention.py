@@ -58,7 +58,7 @@ TERMS = (
     ),
     Term(
         Keeping.LOG, "retention_log_months", 6, "个月", "产生之日",
-        "网络安全法：网络日志不少于六个月", "回调登记、登录记录、拒收统计",
+        "网络安全法：网络日志不少于六个月", "回调登记、登录记录、拒收统计、客户打开素材的记录",
     ),
 )  # fmt: skip
 BY_SETTING = {term.setting: term for term in TERMS}
@@ -84,6 +84,11 @@ def kept_until(keeping: Keeping, length: int, ended: date | None) -> date | None
         return None
     months = length * MONTHS_A_YEAR if BY_KEEPING[keeping].unit == "年" else length
     return _months_after(ended, months)
+
+
+def months_before(day: date, months: int) -> date:
+    """The first day that is not so many months past."""
+    return _months_after(day, -months)
 
 
 def _months_after(day: date, months: int) -> date:

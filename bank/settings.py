@@ -100,6 +100,16 @@ class Settings(BaseSettings):
         [],
         description="Hosts a link to customers may lead to, a JSON list; each with all below it.",
     )
+    radar: Literal["off", "consented", "all"] = Field(
+        "consented",
+        description="Whose openings of links are logged by name (客户雷达): `consented`, customers"
+        " who agreed to personal recommendations; `all`, where the bank's privacy text covers"
+        " everybody; `off`, nothing is logged.",
+    )
+    radar_identify: bool = Field(
+        False,
+        description="Asks WeChat silently who opens a link; needs the page's domain as trusted.",
+    )
     group_product_level: int = Field(
         2,
         ge=0,
@@ -184,10 +194,10 @@ class Settings(BaseSettings):
     )
     llm_api_key: SecretStr = Field(SecretStr(""), description="Key of that endpoint.")
     llm_model: str = Field("", description="Model name to ask for at that endpoint.")
-    llm_wordings_a_day: int = Field(
-        50_000,
+    llm_tokens_a_day: int = Field(
+        50_000_000,
         ge=0,
-        description="How often a model may word a reply in a day; beyond, passages are quoted.",
+        description="Tokens the wording model may take in a day; beyond, passages are quoted.",
     )
 
     quiet_from: int = Field(

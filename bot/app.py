@@ -32,6 +32,9 @@ import knowledge.quality_pages
 import knowledge.style_pages
 import outbound.pages
 import scheduler.pages
+from attribution import radar
+from attribution.leads import LEADS, Leads
+from attribution.radar import RADAR, Radar
 from bank.bells import BELLS, Bells
 from bank.database import Sessions, open_engine, open_sessions, utc_now
 from bank.sealing import Seal, open_seal
@@ -59,7 +62,12 @@ from bot.chat import (
     series,
     sidebar,
     sidebar_actions,
+    sidebar_help,
+    sidebar_profile,
     sidebar_scripts,
+    sidebar_stage,
+    sidebar_tags,
+    sidebar_trail,
 )
 from bot.demo import guide
 from bot.grants import SharedGrants
@@ -92,6 +100,7 @@ from knowledge import indexing, suggestions
 from knowledge.encoder import load_encoder
 from knowledge.indexing import LIBRARY_INDEX, LibraryIndex
 from knowledge.match_shelf import STOCKROOM, Stockroom
+from knowledge.metering import Meter
 from knowledge.vectors import open_store
 from knowledge.writer import WRITER, OpenAIWriter, QuotingWriter, Writer
 from outbound import alerts
@@ -111,6 +120,7 @@ HEARD = (
     indexing.BELL,
     indexing.REBUILD_BELL,
     suggestions.BELL,
+    radar.BELL,
     customer_chat.QUESTION_BELL,
     talk.BELL,
     questions.BELL,
@@ -139,6 +149,7 @@ class Parts:
     pairs: PairsInUse
     rejections: Rejections
     way: RightOfWay
+    radar: Radar
     now: Callable[[], datetime]
 
     @property
@@ -164,7 +175,7 @@ class Parts:
     @property
     def stock(self) -> Stock:
         """Where attachments come from."""
-        return Stock(self.files, self.settings.public_url)
+        return Stock(self.files, self.settings.public_url, self.settings.radar != "off")
 
     @property
     def way_maker(self) -> WayMaker:
@@ -212,13 +223,15 @@ async def open_parts(
         encoder = await asyncio.to_thread(load_encoder, settings.encoder)
         store = await asyncio.to_thread(open_store, settings.vectors, settings.database_url)
         stack.callback(store.close)
-        words = writer(settings)
-        if isinstance(words, OpenAIWriter):
-            stack.push_async_callback(words.close)
         sessions = open_sessions(engine)
-        # A page that holds its connection may need a token: grants never wait for a page.
+        listening = Radar(sessions, settings.radar)
+        await stack.enter_async_context(listening.running())
+        # A page that holds its connection may need a token or a wording: neither waits for a page.
         apart = open_engine(settings.database_url, pool_size=2)
         stack.push_async_callback(apart.dispose)
+        words = writer(settings, Meter(open_sessions(apart), settings.llm_tokens_a_day, now))
+        if isinstance(words, OpenAIWriter):
+            stack.push_async_callback(words.close)
         ledgers = Ledgers(
             grants=SharedGrants(open_sessions(apart), seal, now),
             intents=WrittenIntents(sessions, now),
@@ -237,6 +250,7 @@ async def open_parts(
             pairs=PairsInUse(),
             rejections=Rejections(),
             way=RightOfWay(),
+            radar=listening,
             now=now,
         )
 
@@ -297,8 +311,8 @@ def archive_client(settings: Settings, http: aiohttp.ClientSession) -> ArchiveCl
     return ArchiveClient(http, settings.archive_url, settings.archive_secret.get_secret_value())
 
 
-def writer(settings: Settings) -> Writer:
-    """The wording model of the settings; without one, passages are quoted."""
+def writer(settings: Settings, meter: Meter) -> Writer:
+    """The wording model of the settings, within its budget; without one, passages are quoted."""
     if not settings.llm_base_url:
         return QuotingWriter()
     key = settings.llm_api_key.get_secret_value() or "none"
@@ -307,7 +321,7 @@ def writer(settings: Settings) -> Writer:
     client = AsyncOpenAI(
         base_url=settings.llm_base_url, api_key=key, max_retries=0, http_client=http
     )
-    return OpenAIWriter(client, settings.llm_model, a_day=settings.llm_wordings_a_day)
+    return OpenAIWriter(client, settings.llm_model, meter=meter)
 
 
 def make_app(settings: Settings, parts: Parts) -> web.Application:
@@ -316,6 +330,7 @@ def make_app(settings: Settings, parts: Parts) -> web.Application:
     app[SETTINGS], app[SESSIONS], app[NOW] = settings, parts.sessions, parts.now
     app[WECOM], app[LIBRARY_INDEX], app[WRITER] = parts.wecom, parts.index, parts.writer
     app[STOCKROOM] = Stockroom(parts.index.encoder)
+    app[RADAR], app[LEADS] = parts.radar, Leads(parts.sessions, settings.link_hosts)
     app[FILES], app[INBOX], app[BELLS] = parts.files, parts.inbox, parts.bells
     app[DISPATCHER], app[inbound_pages.SEAL] = parts.dispatcher, parts.seal
     app[KEYS], app[USED], app[LOAD] = accepted_keys(settings), parts.pairs, Load()
@@ -341,7 +356,12 @@ PAGES = (
     group_sidebar,
     attaching,
     sidebar_actions,
+    sidebar_help,
+    sidebar_profile,
     sidebar_scripts,
+    sidebar_trail,
+    sidebar_stage,
+    sidebar_tags,
     series,
     sidebar,
     guide,

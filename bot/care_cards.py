@@ -14,6 +14,7 @@ from bank.settings import Settings
 from bot import member_cards, telling
 from bot.models import CardKind
 from customers import care
+from customers.care_pages import NOBODY, VISITOR
 from customers.models import CareAlert, CareKind, Customer
 from wecom.cards import Button, ButtonCard, Fact, Frame, Page, Title
 from wecom.client import WeComClient
@@ -35,8 +36,8 @@ async def _send(
     sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime, alert: CareAlert
 ) -> bool:
     async with sessions() as session:
-        customer = await session.get_one(Customer, alert.customer_id)
-        rm = await session.get_one(Staff, alert.staff_id)
+        customer = await session.get(Customer, alert.customer_id) if alert.customer_id else None
+        rm = await session.get(Staff, alert.staff_id) if alert.staff_id else None
         userids = await superiors(session, customer, rm)
     if not userids:
         return False
@@ -46,28 +47,34 @@ async def _send(
     )
 
 
-async def superiors(session: AsyncSession, customer: Customer, rm: Staff) -> list[str]:
+async def superiors(
+    session: AsyncSession, customer: Customer | None, rm: Staff | None
+) -> list[str]:
     """The managers of the branch; without one, compliance. Never the RM it was written to."""
-    branch = customer.branch_id or rm.branch_id
-    managers = await _with(session, Role.BRANCH_MANAGER, rm, col(Staff.branch_id) == branch)
+    branch = (customer.branch_id if customer else None) or (rm.branch_id if rm else None)
+    managers: list[str] = []
+    if branch is not None:
+        managers = await _with(session, Role.BRANCH_MANAGER, rm, col(Staff.branch_id) == branch)
     return managers or await _with(session, Role.COMPLIANCE, rm)
 
 
 async def _with(
-    session: AsyncSession, role: Role, rm: Staff, *where: ColumnElement[bool]
+    session: AsyncSession, role: Role, rm: Staff | None, *where: ColumnElement[bool]
 ) -> list[str]:
     having = col(Staff.roles).contains([role.value])
-    others = col(Staff.id) != rm.id
-    query = select(Staff.userid).where(col(Staff.enabled), having, others, *where)
+    others = [col(Staff.id) != rm.id] if rm else []
+    query = select(Staff.userid).where(col(Staff.enabled), having, *others, *where)
     return list((await session.execute(query.order_by(Staff.userid))).scalars())
 
 
-def _card(settings: Settings, alert: CareAlert, customer: Customer, rm: Staff) -> ButtonCard:
+def _card(
+    settings: Settings, alert: CareAlert, customer: Customer | None, rm: Staff | None
+) -> ButtonCard:
     title, below = WHAT[alert.kind]
     address = URL(settings.public_url) / "care" % {"kind": alert.kind.value}
     facts = (
-        Fact("客户", customer.name),
-        Fact("客户经理", rm.name),
+        Fact("客户", customer.name if customer else VISITOR),
+        Fact("客户经理", rm.name if rm else NOBODY),
         Fact("类别", alert.kind.label),
     )
     return ButtonCard(

@@ -168,14 +168,16 @@ def archive(
 
 @app.command(name="import")
 def import_command(
-    kind: Annotated[str, typer.Argument(help="What the file holds: products, nav or conversions.")],
+    kind: Annotated[
+        str, typer.Argument(help="customers, follows, holdings, products, nav or conversions.")
+    ],
     file: Annotated[Path, typer.Argument(help="CSV, XLSX or Parquet file.", exists=True)],
     source: Annotated[str, typer.Option(help="System the file comes from.")] = "core",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only, store nothing.")] = False,
 ) -> None:
     """Import rows of the bank's system; idempotent, rejected rows go to FILE.rejects.csv.
 
-    Example: siyu import products products.xlsx --dry-run
+    Example: siyu import customers customers.xlsx --dry-run
     """
     if kind not in KINDS:
         raise typer.BadParameter(f"can import {', '.join(KINDS)}; got {kind}")

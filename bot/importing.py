@@ -13,10 +13,11 @@ from bank import audit, sheets
 from bank.database import open_engine, open_sessions, utc_now
 from bank.settings import Settings
 from content import product_imports
+from customers import customer_imports, imports
 
 TakeIn = Callable[[AsyncSession, sheets.Rows, str, Settings, datetime], Awaitable[sheets.Outcome]]
 
-MOST_VALUES = 500_000
+MOST_AT_ONCE = 500_000
 
 
 class UnreadableFile(ValueError):
@@ -46,6 +47,28 @@ async def _products(
     return await product_imports.ingest(session, found, speaker=master, now=now)
 
 
+async def _customers(
+    session: AsyncSession, found: sheets.Rows, source: str, settings: Settings, now: datetime
+) -> sheets.Outcome:
+    """Conversions that waited for a customer's number are credited with it."""
+    outcome = await customer_imports.ingest(session, found, source=source, now=now)
+    days = settings.attribution_window_days
+    await conversions.recognise(session, outcome.numbered, now=now, window_days=days)
+    return outcome
+
+
+async def _holdings(
+    session: AsyncSession, found: sheets.Rows, source: str, _: Settings, now: datetime
+) -> sheets.Outcome:
+    return await imports.ingest_holdings(session, found, source=source, now=now)
+
+
+async def _follows(
+    session: AsyncSession, found: sheets.Rows, source: str, _: Settings, now: datetime
+) -> sheets.Outcome:
+    return await imports.ingest_follows(session, found, source=source, now=now)
+
+
 async def _nav(
     session: AsyncSession, found: sheets.Rows, source: str, settings: Settings, now: datetime
 ) -> sheets.Outcome:
@@ -53,10 +76,14 @@ async def _nav(
 
 
 BY_CODE = {"code": "产品代码"}
+BY_NUMBER = {"customer_no": "客户号"}
 KINDS = {
+    "customers": Kind(BY_NUMBER, _customers, MOST_AT_ONCE),
+    "follows": Kind(BY_NUMBER, _follows, MOST_AT_ONCE),
+    "holdings": Kind(BY_NUMBER, _holdings, MOST_AT_ONCE),
     "conversions": Kind(rows.HEADINGS, _conversions),
     "products": Kind(BY_CODE, _products),
-    "nav": Kind(BY_CODE, _nav, MOST_VALUES),
+    "nav": Kind(BY_CODE, _nav, MOST_AT_ONCE),
 }
 
 

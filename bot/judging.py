@@ -7,19 +7,24 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bank.database import open_engine, open_sessions
+from bank.database import open_engine, open_sessions, utc_now
 from bank.settings import Settings
 from bot.app import writer as writer_of
 from knowledge import evaluation
 from knowledge.encoder import load_encoder
 from knowledge.indexing import LibraryIndex
+from knowledge.metering import Meter
 from knowledge.writer import OpenAIWriter, QuotingWriter, Writer
 
 
 async def judged(settings: Settings, now: datetime, limit: int, ask_model: bool) -> dict[str, Any]:
-    """The report over the newest accepted suggestions; nothing is written."""
+    """The report over the newest accepted suggestions; nothing but a model's tokens is written."""
     engine = open_engine(settings.database_url)
-    writer: Writer = writer_of(settings) if ask_model else QuotingWriter()
+    writer: Writer = QuotingWriter()
+    if ask_model:
+        writer = writer_of(
+            settings, Meter(open_sessions(engine), settings.llm_tokens_a_day, utc_now)
+        )
     try:
         async with open_sessions(engine)() as session:
             with TemporaryDirectory(prefix="siyu-judge-") as folder:

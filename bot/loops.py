@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import structlog
 
+from attribution import openings
 from bank.audit_heads import open_heads
 from bank.audit_keeping import Keeper, run_asked_check
 from bank.bells import rung
@@ -80,6 +81,7 @@ def _loops(settings: Settings, parts: Parts, role: Role) -> list[Coroutine[Any, 
         async with parts.sessions.begin() as session:
             await retention.purge(session, settings, parts.now())
             await intents.forget_done(session, parts.now())
+            await openings.purge(session, settings, parts.now())
 
     follow = [
         _every(parts, PAIRS_PAUSE, note_callbacks),

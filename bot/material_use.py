@@ -13,10 +13,11 @@ from sqlalchemy import ColumnElement, func, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from attribution import reports
+from attribution import openings, reports, touchpoints
 from attribution.models import Dimension, Model, Touchpoint, TouchpointKind
 from attribution.reports import Behind, Period
 from bank.calendar import at_local, local_day
+from bank.settings import Settings
 from bot import recipients
 from bot.models import ContactWay, WayState, WelcomeChoice
 from content.library import is_live
@@ -42,6 +43,8 @@ class Use:
     rejected: int
     delivered: int  # touches
     reached: int  # different customers
+    readers: int  # different customers who opened a link to it
+    times: int  # it was sent
     conversions: int
     cents: int
 
@@ -63,15 +66,18 @@ class Place:
 
 
 async def use_of(
-    session: AsyncSession, material_id: UUID, who: Signed, model: Model, now: datetime
+    session: AsyncSession, material_id: UUID, who: Signed, settings: Settings, now: datetime
 ) -> Use:
     """Counted over one's own customers; who sees no customers is told the sums of the bank."""
     scope = scope_of(who)
     counts = await _suggestions(session, material_id, scope)
     tomorrow = at_local(local_day(now) + timedelta(days=1), time())
     period = Period(SINCE, tomorrow)
+    model = Model(settings.attribution_model)
     behind = Behind(Dimension.CONTENT, model, period, scope, material_id)
     _, cents = await reports.sum_behind(session, behind)
+    read = await openings.readership(session, [material_id], scope, settings.radar, now)
+    sent = await touchpoints.times_sent(session, [material_id])
     return Use(
         suggested=sum(counts.values()),
         sent=counts.get(SuggestionState.SENT, 0),
@@ -79,6 +85,8 @@ async def use_of(
         rejected=counts.get(SuggestionState.REJECTED, 0),
         delivered=await _delivered(session, material_id, scope),
         reached=await recipients.reached(session, material_id, scope),
+        readers=read[material_id].everyone if material_id in read else 0,
+        times=sent.get(material_id, 0),
         conversions=await reports.conversions_behind(session, behind),
         cents=cents,
     )

@@ -62,8 +62,9 @@ async def material_use_part(request: web.Request) -> web.Response:
     material_id = UUID(request.match_info["material_id"])
     if not await shelf.visible_versions(session, material_id, reader_of(who), now):
         raise web.HTTPNotFound
-    model = Model(request.app[SETTINGS].attribution_model)
-    use = await material_use.use_of(session, material_id, who, model, now)
+    settings = request.app[SETTINGS]
+    model = Model(settings.attribution_model)
+    use = await material_use.use_of(session, material_id, who, settings, now)
     live = await library.live_version_of(session, material_id, now)
     searchable = live is not None and request.app[LIBRARY_INDEX].holds(live.id)
     places = (await material_use.places_of(session, [material_id], now)).get(material_id, [])
@@ -89,13 +90,16 @@ def _figures(use: Use, material_id: UUID, who: Signed, model: Model) -> list[Fig
     )  # fmt: skip
     lines = f"/attribution/lines?{credited}" if who.may(*SEES_ROWS) else ""
     received = f"/content/{material_id}/recipients" if who.may(*SEES_RECIPIENTS) else ""
+    read = f"/content/{material_id}/readers" if who.may(*SEES_RECIPIENTS) else ""
     return [
         suggestions("被推荐", use.suggested),
         suggestions("原样发送", use.sent, "sent"),
         suggestions("修改后发送", use.edited, "edited"),
         suggestions("不合适", use.rejected, "rejected"),
+        Figure("发送次数", count(use.times), received),
         Figure("触达送达", count(use.delivered), received),
         Figure("收到过的客户", count(use.reached), received),
+        Figure("查看人数", count(use.readers), read),
         Figure("带来转化", f"{count(use.conversions)} 笔", lines),
         Figure("归因金额", yuan(use.cents, short=True), lines),
     ]

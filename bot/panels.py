@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 from sqlmodel.sql.expression import Select
 
+from attribution import openings
 from bank import certificates
 from bank.calendar import local_day
 from bank.models import AuditEntry, Role, Staff
@@ -29,6 +30,7 @@ from scheduler import records
 
 SHOWN = 8
 WAITING_DAYS = 7
+READ_DAYS = 30
 ALL_MATERIAL = shelf.Reader(only_live=False, branch_id=None)
 
 
@@ -61,6 +63,8 @@ async def of(session: AsyncSession, who: Signed, settings: Settings, now: dateti
         panels += [await _questions(session, who), await _in_groups(session, who, now)]
     if who.may(Role.RM):
         panels.append(await _contacts(session, who, settings, now))
+        if settings.radar != "off":
+            panels.append(await _readings(session, who, settings, now))
     if who.may(Role.RM, Role.BRANCH_MANAGER):
         panels.append(await _tasks(session, who))
     if who.may(*REVIEWERS):
@@ -163,6 +167,30 @@ async def _contacts(session: AsyncSession, who: Signed, settings: Settings, now:
         [(heading, "") for heading in headings],
         rows,
         ("今天没有特别需要联系的客户", "客户近期提问、产品临近到期或久未联系时会出现在这里。"),
+    )
+
+
+async def _readings(session: AsyncSession, who: Signed, settings: Settings, now: datetime) -> Panel:
+    since = now - timedelta(days=READ_DAYS)
+    found = await openings.latest(session, visible(who), settings.radar, since, now, SHOWN)
+    rows = [
+        [
+            Cell(customer.name, f"/customers/{customer.id}", style="nowrap"),
+            Cell(visit.title, f"/content/{visit.material_id}", style="clip"),
+            Cell(openings.length(visit.seconds), style="num"),
+            Cell(f"{visit.progress}%", style="num"),
+            Cell(visit.doubt or "—", style="clip"),
+            Cell(when(visit.at, "%m-%d %H:%M"), style="nowrap"),
+        ]
+        for customer, visit in found
+    ]
+    return Panel(
+        "客户最近看过的内容",
+        f"近 {READ_DAYS} 天阅读 {openings.READ_SECONDS} 秒以上的；侧边栏“画像”里实时更新",
+        "/customers",
+        [("客户", ""), ("内容", ""), ("阅读", "num"), ("读到", "num"), ("备注", ""), ("时间", "")],
+        rows,
+        ("还没有客户打开您发的内容", "在侧边栏把图文或链接发给客户，客户打开后会出现在这里。"),
     )
 
 

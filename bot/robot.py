@@ -31,6 +31,7 @@ from knowledge import answers
 from knowledge.finding import masked_question
 from knowledge.hybrid import Audience
 from knowledge.indexing import LibraryIndex
+from knowledge.suggestions import WORDINGS_A_MINUTE
 from knowledge.writer import QuotingWriter, Writer
 from wecom.aibot import (
     STREAM_BYTES,
@@ -145,7 +146,8 @@ class Robot:
         channel = Channel.SINGLE_CHAT.value
         audience = Audience(now, channel, staff.branch_id, HIGHEST_RISK)
         found = await answers.look_up(session, question, audience, self._index)
-        answer = await answers.for_colleague(session, found, writer)
+        by = writer if await _may_word(session, staff.userid, now) else QuotingWriter()
+        answer = await answers.for_colleague(session, found, by)
         if isinstance(answer, answers.Unanswered):
             refused = f"{REFUSED}{'；'.join(answer.reasons)}"
             return refused if found.tier != "none" else NOTHING
@@ -214,6 +216,14 @@ async def _in_flight(session: AsyncSession, userid: str, now: datetime) -> int:
         col(RobotAnswer.asked_at) > now - STREAM_LIFE,
     )
     return (await session.execute(query)).scalar_one()
+
+
+async def _may_word(session: AsyncSession, userid: str, now: datetime) -> bool:
+    """Whether a model may still word for this colleague this minute (L-07)."""
+    query = select(func.count(col(RobotAnswer.stream_id))).where(
+        RobotAnswer.userid == userid, col(RobotAnswer.asked_at) > now - timedelta(minutes=1)
+    )
+    return (await session.execute(query)).scalar_one() <= WORDINGS_A_MINUTE
 
 
 async def _begun(

@@ -8,11 +8,12 @@ from uuid import UUID
 
 from aiohttp import web
 from sqlalchemy import func
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from attribution import openings
 from attribution.chosen import page_of
 from attribution.models import Touchpoint, TouchpointKind
+from attribution.openings import Readership
 from bank import audit
 from bank.models import Role
 from content import script_sheet, scripts
@@ -20,7 +21,9 @@ from content.library import LibraryDocument
 from content.material_pages import ID, READERS, SEE_ALL, SEES_RECIPIENTS
 from content.script_models import ScriptLevel
 from content.scripts import ALL, FAVOURITES, Branch, Refused, Script
+from customers.book import visible
 from desk.downloads import xlsx_file
+from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import fragment, page, see_other, when
 from desk.signed import now_of, session_of, signed
@@ -35,11 +38,12 @@ KEEPS_OWN = (Role.RM, Role.BRANCH_MANAGER)
 
 @dataclass(frozen=True)
 class ScriptLine:
-    """A script with how often it was sent, and when last."""
+    """A script with how often it was sent, when last, and how many customers opened it."""
 
     script: Script
     sent: int
     last: datetime | None
+    read: int
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ async def _shown(request: web.Request, error: str = "") -> web.Response:
         tree=tree,
         here=here,
         text=text,
-        lines=await _lines(session, found[(number - 1) * size : number * size]),
+        lines=await _lines(request, found[(number - 1) * size : number * size]),
         folders=[each for each in folders if each[0] != here.key],
         levels=_levels(request),
         in_folder=in_folder,
@@ -149,17 +153,27 @@ def _holds(script: Script, text: str) -> bool:
     )
 
 
-async def _lines(session: AsyncSession, found: list[Script]) -> list[ScriptLine]:
+async def _lines(request: web.Request, found: list[Script]) -> list[ScriptLine]:
+    session, now, ids = session_of(request), now_of(request), [s.material.id for s in found]
+    mode, scope = request.app[SETTINGS].radar, visible(signed(request))
+    read = await openings.readership(session, ids, scope, mode, now)
     rows = (
         select(Touchpoint.material_id, func.count(), func.max(Touchpoint.at))
         .where(
             Touchpoint.kind == TouchpointKind.REPLY_SENT,
-            col(Touchpoint.material_id).in_([script.material.id for script in found]),
+            col(Touchpoint.material_id).in_(ids),
         )
         .group_by(col(Touchpoint.material_id))
     )
     sent = {key: (number, last) for key, number, last in await session.execute(rows)}
-    return [ScriptLine(script, *sent.get(script.material.id, (0, None))) for script in found]
+    return [
+        ScriptLine(s, *sent.get(s.material.id, (0, None)), _everyone(read.get(s.material.id)))
+        for s in found
+    ]
+
+
+def _everyone(readership: Readership | None) -> int:
+    return readership.everyone if readership else 0
 
 
 @routes.post("/scripts/folders")

@@ -57,13 +57,14 @@ def untraceable_numbers(draft: str, sources: Sequence[str]) -> list[Span]:
     A number is compared by value and unit: 10万元 is 100,000元, 百分之三点五 is 3.5%, and
     2026年5月6日 is 2026-05-06. A bare number may stand for one with any unit in a source.
     """
-    known: set[tuple[str, str]] = set()
-    for source in sources:
-        known.update((value, unit) for value, unit, _, _ in _numbers(source))
+    said = list(_numbers(_without_markers(draft)))
+    if not said:
+        return []
+    known = {(value, unit) for source in sources for value, unit, _, _ in _numbers(source)}
     values = {value for value, _ in known}
     return [
         (start, end)
-        for value, unit, start, end in _numbers(_without_markers(draft))
+        for value, unit, start, end in said
         if (value, unit) not in known and not (unit == "" and value in values)
     ]
 
@@ -190,6 +191,17 @@ def _whole(text: str) -> int:
 
 def _narrow(text: str) -> str:
     """Full-width digits, signs and capitals made plain, one character for one character."""
-    folded = (unicodedata.normalize("NFKC", char) for char in text)
-    plain = (new if len(new) == 1 else old for new, old in zip(folded, text, strict=True))
-    return "".join(char.lower() if len(char.lower()) == 1 else char for char in plain)
+    return text.translate(_PLAIN)
+
+
+class _Plain(dict[int, str]):
+    """Each character made plain, worked out when it is first met."""
+
+    def __missing__(self, point: int) -> str:
+        folded = unicodedata.normalize("NFKC", chr(point))
+        plain = folded if len(folded) == 1 else chr(point)
+        self[point] = small = plain.lower() if len(plain.lower()) == 1 else plain
+        return small
+
+
+_PLAIN = _Plain()

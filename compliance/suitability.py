@@ -11,6 +11,8 @@ from enum import StrEnum
 from compliance.verdict import Allowed, Refused
 
 EDUCATION_ONLY = 0
+# Whose suitability rules a product follows; of any other nobody knows whom it suits.
+REGIMES = frozenset({"NFRA", "CSRC"})
 SENIOR_AGE = 65
 SENIOR_NOTICE_FROM = 3
 ADULT_AGE = 18

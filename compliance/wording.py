@@ -89,9 +89,10 @@ def _learnt(plain: Normalised, role: Role, read: Sequence[Stretch]) -> Iterator[
     if role is Role.CUSTOMER:
         return
     quoted = _quoted(plain.text, role)
-    for stretch in read:
+    violating = [stretch for stretch in read if _violates(stretch)]
+    for stretch in violating:
         start, end = stretch.span
-        if not _violates(stretch) or any(start in words for words in quoted):
+        if any(start in words for words in quoted) or _told_by_a_sentence(stretch, violating):
             continue
         category = stretch.judgement.category
         first, last = plain.span(start, end)
@@ -99,6 +100,17 @@ def _learnt(plain: Normalised, role: Role, read: Sequence[Stretch]) -> Iterator[
         finding = Finding(category, first, last, advice.reason, rule, advice.suggestion)
         announced_only = announced(plain.text, start)
         yield Level.WARN if announced_only else _level(category, role), finding
+
+
+def _told_by_a_sentence(whole: Stretch, violating: Sequence[Stretch]) -> bool:
+    """Whether a sentence inside says it already: the whole is read for what shows only together."""
+    return any(
+        not one.is_part
+        and whole.start <= one.start
+        and one.end <= whole.end
+        and (one.start, one.end) != (whole.start, whole.end)
+        for one in violating
+    )
 
 
 def _violates(stretch: Stretch) -> bool:

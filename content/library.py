@@ -13,6 +13,7 @@ from sqlmodel import col, select
 
 from bank.calendar import local_day
 from bank.database import ring
+from compliance.suitability import REGIMES
 from content import particulars, products
 from content.models import (
     Kind,
@@ -86,9 +87,9 @@ async def only_live(
     """Which of these may be used now, here, for a customer of this risk level (0–5).
 
     Asked when a text is shown and again when it is sent: approved, not suspended, in date, for
-    this channel and branch, product ratings of today within the ceiling, every product on sale
-    and on head office's list of today, and no private offering where a group or Moments would
-    read it.
+    this channel and branch, product ratings of today within the ceiling, every product on sale,
+    on head office's list of today and under known suitability rules, and no private offering
+    where a group or Moments would read it.
     """
     if not version_ids:
         return set()
@@ -133,6 +134,7 @@ def _forbidding_product(today: date, channel: str, risk_ceiling: int) -> Select[
     against = [
         col(Product.sale_status) != SaleStatus.ON_SALE,
         ~products.listed_on(today),
+        col(Product.regime).not_in(REGIMES),
         func.greatest(Product.issuer_rating, Product.bank_rating) > risk_ceiling,
     ]
     if channel in PUBLIC_CHANNELS:
@@ -181,11 +183,41 @@ async def live_documents(
     channel: str | None = None,
     branch_id: UUID | None = None,
     risk_ceiling: int = 5,
+    kinds: Collection[Kind] | None = None,
+    materials: Collection[UUID] | None = None,
+    limit: int | None = None,
 ) -> list[LibraryDocument]:
-    """Documents live now; with a channel, those that may be used there as `only_live` says."""
-    conditions = is_live(now) if channel is None else _fits(now, channel, branch_id, risk_ceiling)
-    ids = (await session.execute(select(Version.id).where(*conditions))).scalars()
-    return await documents(session, list(ids))
+    """Documents live now, by material code; with a channel, those `only_live` lets pass there.
+
+    `kinds` and `materials` ask for some alone, `limit` for the first so many.
+    """
+    live = is_live(now) if channel is None else _fits(now, channel, branch_id, risk_ceiling)
+    of_kind = () if kinds is None else (col(Material.kind).in_(kinds),)
+    of_those = () if materials is None else (col(Material.id).in_(materials),)
+    rows = (
+        select(Version.id)
+        .join(Material, col(Material.id) == Version.material_id)
+        .where(*live, *of_kind, *of_those)
+        .order_by(col(Material.code), col(Version.number))
+        .limit(limit)
+    )
+    return await documents(session, list((await session.execute(rows)).scalars()))
+
+
+async def live_kinds(
+    session: AsyncSession,
+    now: datetime,
+    *,
+    channel: str,
+    branch_id: UUID | None,
+    risk_ceiling: int,
+) -> set[Kind]:
+    """Of which kinds there is something that `only_live` lets pass."""
+    fitting = select(Version.id).where(
+        Version.material_id == col(Material.id), *_fits(now, channel, branch_id, risk_ceiling)
+    )
+    rows = select(col(Material.kind)).where(fitting.exists()).distinct()
+    return set((await session.execute(rows)).scalars())
 
 
 async def search_titles(
@@ -215,17 +247,38 @@ async def search_titles(
     return await documents(session, list((await session.execute(rows)).scalars()))
 
 
+async def usable(
+    session: AsyncSession,
+    version_ids: Collection[UUID],
+    *,
+    now: datetime,
+    channel: str,
+    branch_id: UUID | None,
+    risk_ceiling: int,
+) -> list[LibraryDocument]:
+    """Those of these versions that `only_live` lets pass, whole, in the order of material codes."""
+    return await _documents(session, version_ids, *_fits(now, channel, branch_id, risk_ceiling))
+
+
 async def documents(session: AsyncSession, version_ids: Collection[UUID]) -> list[LibraryDocument]:
     """These versions, whatever their state, in the order of material codes."""
+    return await _documents(session, version_ids)
+
+
+async def _documents(
+    session: AsyncSession, version_ids: Collection[UUID], *conditions: ColumnElement[bool]
+) -> list[LibraryDocument]:
     if not version_ids:
         return []
     rows = (
         select(Version, Material)
         .join(Material, col(Material.id) == Version.material_id)
-        .where(col(Version.id).in_(set(version_ids)))
+        .where(col(Version.id).in_(set(version_ids)), *conditions)
         .order_by(col(Material.code), col(Version.number))
     )
     found = (await session.execute(rows)).all()
+    if not found:
+        return []
     about = await products.of_materials(session, {material.id for _, material in found})
     cut = await _passages(session, [version.id for version, _ in found])
     return [

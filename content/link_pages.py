@@ -31,6 +31,7 @@ class LinkPage:
     file_address: str
     bank: str
     valid_until: datetime | None
+    told_to: str = ""  # the address that is told how long it is read; empty: nobody is
 
 
 @dataclass(frozen=True)
@@ -62,29 +63,35 @@ async def show_link(request: web.Request) -> web.Response:
     shown = await links.follow(session_of(request), request.match_info["token"], now_of(request))
     if shown is None:
         raise web.HTTPNotFound
-    bank = request.app[SETTINGS].bank_name
     if isinstance(shown, links.Refused):
-        return page(request, "content/gone.html", GonePage(bank), status=410)
-    context = LinkPage(
+        return gone(request)
+    return page(request, "content/link.html", page_of(request, shown))
+
+
+def page_of(request: web.Request, shown: links.Shown, told_to: str = "") -> LinkPage:
+    """What the customer reads; its file lies below the address of the page."""
+    return LinkPage(
         version=shown.version,
         paragraphs=[part for part in shown.text.split("\n\n") if part.strip()],
         file_name=shown.file.name if shown.file else "",
         file_address=f"{request.path}/file" if shown.file else "",
-        bank=bank,
+        bank=request.app[SETTINGS].bank_name,
         valid_until=shown.version.valid_until,
+        told_to=told_to,
     )
-    return page(request, "content/link.html", context)
 
 
-@routes.get(f"/m/{{token:{TOKEN}}}/file")
-@public
-async def show_file(request: web.Request) -> web.Response:
-    """The file of the material behind a link, as an attachment; 410 like the link itself."""
-    shown = await links.follow(session_of(request), request.match_info["token"], now_of(request))
-    if shown is None or (isinstance(shown, links.Shown) and shown.file is None):
-        raise web.HTTPNotFound
-    if isinstance(shown, links.Refused) or shown.file is None:
+def gone(request: web.Request) -> web.Response:
+    """The page of a material that may not be shown any more (410)."""
+    return page(request, "content/gone.html", GonePage(request.app[SETTINGS].bank_name), status=410)
+
+
+async def file_of(request: web.Request, shown: links.Shown | links.Refused) -> web.Response:
+    """The file of what a link shows, as an attachment; 410 like the link itself."""
+    if isinstance(shown, links.Refused):
         raise web.HTTPGone(text="这份材料已下线：请向您的客户经理索取最新材料。")
+    if shown.file is None:
+        raise web.HTTPNotFound
     name = quote(shown.file.name, safe="")
     return web.Response(
         body=await request.app[FILES].read(shown.file.id),
@@ -93,3 +100,13 @@ async def show_file(request: web.Request) -> web.Response:
             "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
         },
     )
+
+
+@routes.get(f"/m/{{token:{TOKEN}}}/file")
+@public
+async def show_file(request: web.Request) -> web.Response:
+    """The file of the material behind a link, as an attachment; 410 like the link itself."""
+    shown = await links.follow(session_of(request), request.match_info["token"], now_of(request))
+    if shown is None:
+        raise web.HTTPNotFound
+    return await file_of(request, shown)

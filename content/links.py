@@ -78,7 +78,12 @@ async def follow(session: AsyncSession, token: str, now: datetime) -> Shown | Re
     link = await session.get(MaterialLink, token)
     if link is None:
         return None
-    version = await session.get_one(Version, link.version_id)
+    return await shown_of(session, link.version_id, now)
+
+
+async def shown_of(session: AsyncSession, version_id: UUID, now: datetime) -> Shown | Refused:
+    """What a link to this version shows now; Refused once it may not be shown."""
+    version = await session.get_one(Version, version_id)
     if not await _may_be_shown(session, version, now):
         return Refused(version.state.label)
     file = await session.get(StoredFile, version.file_id) if version.file_id else None

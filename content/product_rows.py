@@ -6,10 +6,11 @@ Every fact has one written form, the same in a file, in a form and in the histor
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from bank import cells
 from bank.sheets import cell_text
 from content.models import Product, ProductKind, SaleStatus
 from desk.render import yuan
@@ -18,8 +19,8 @@ from desk.render import yuan
 CODE = re.compile(r"(?!import$|changes$|new$)[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 LONGEST = 2_000
 EARLIEST = date(1990, 1, 1)
+MOST_CENTS = 10**15
 
-_YUAN = re.compile(r"(\d{1,13}|\d{1,3}(?:,\d{3}){1,3})(?:\.(\d{1,2})0*)?(?:元)?", re.ASCII)
 _RATING = re.compile(r"[Rr]?([1-5])")
 _DAYS = re.compile(r"(\d{1,5})天?", re.ASCII)
 _YES, _NO = frozenset({"是", "true", "1", "yes"}), frozenset({"否", "false", "0", "no"})
@@ -70,16 +71,15 @@ def _days(text: str) -> int | Wrong:
 
 
 def _cents(text: str) -> int | Wrong:
-    found = _YUAN.fullmatch(text)
-    if found is None:
+    found = cells.cents(text)
+    if found is None or not 0 <= found <= MOST_CENTS:
         return Wrong("请填写以元为单位、最多两位小数的金额")
-    return int(found[1].replace(",", "")) * 100 + int((found[2] or "").ljust(2, "0"))
+    return found
 
 
 def _day(text: str) -> date | Wrong:
-    try:
-        day = datetime.fromisoformat(text.replace("/", "-")).date()
-    except ValueError:
+    day = cells.day(text)
+    if day is None:
         return Wrong("请写成 2026-11-20")
     return day if day >= EARLIEST else Wrong("日期过早，请核对")
 
@@ -194,15 +194,15 @@ class ProductRow:
 
 def read_row(raw: Mapping[str, Any]) -> ProductRow | str:
     """The row in written form, or in words why it cannot be taken."""
-    cells = {_BY_HEADING[name]: cell_text(c) for name, c in raw.items() if name in _BY_HEADING}
-    code = cells.get("code", "")
+    told = {_BY_HEADING[name]: cell_text(c) for name, c in raw.items() if name in _BY_HEADING}
+    code = told.get("code", "")
     if not CODE.fullmatch(code):
         return "产品代码须为 1–32 位字母、数字、点、横线或下划线"
     facts, wrong = {}, []
-    for name in FACTS.keys() & cells.keys():
-        value = read_fact(name, cells[name])
+    for name in FACTS.keys() & told.keys():
+        value = read_fact(name, told[name])
         if isinstance(value, Wrong):
-            wrong.append(f"{FACTS[name].label}“{cells[name][:20]}”：{value.reason}")
+            wrong.append(f"{FACTS[name].label}“{told[name][:20]}”：{value.reason}")
         else:
             facts[name] = "" if value is None else FACTS[name].write(value)
     return "；".join(sorted(wrong)) if wrong else ProductRow(code, facts)
@@ -251,18 +251,18 @@ class NavRow:
 
 def read_nav(raw: Mapping[str, Any], today: date) -> NavRow | str:
     """The value of a day, or in words why it cannot be taken."""
-    cells = {_NAV_BY_HEADING.get(name, name): cell_text(cell) for name, cell in raw.items()}
-    if absent := [word for name, word in NAV_COLUMNS.items() if not cells.get(name)]:
+    told = {_NAV_BY_HEADING.get(name, name): cell_text(cell) for name, cell in raw.items()}
+    if absent := [word for name, word in NAV_COLUMNS.items() if not told.get(name)]:
         return f"缺少{'、'.join(absent)}"
-    on = _day(cells["on"])
+    on = _day(told["on"])
     if isinstance(on, Wrong):
-        return f"日期“{cells['on'][:20]}”无法识别，{on.reason}"
+        return f"日期“{told['on'][:20]}”无法识别，{on.reason}"
     if on > today:
         return f"日期 {on} 晚于今天，净值只能在当日之后导入"
-    value = _nav(cells["value"])
+    value = _nav(told["value"])
     if value is None:
-        return f"单位净值“{cells['value'][:20]}”须为大于 0、最多六位小数的数字"
-    return NavRow(cells["code"], on, value)
+        return f"单位净值“{told['value'][:20]}”须为大于 0、最多六位小数的数字"
+    return NavRow(told["code"], on, value)
 
 
 def _nav(text: str) -> Decimal | None:

@@ -88,11 +88,14 @@ class Bytes:
 
 async def of_versions(session: AsyncSession, version_ids: Iterable[UUID]) -> dict[UUID, Sendable]:
     """What these versions are sent as; those that are only words are left out."""
+    wanted = set(version_ids)
+    if not wanted:
+        return {}
     rows = (
         select(Version, Material, StoredFile)
         .join(Material, col(Material.id) == col(Version.material_id))
         .outerjoin(StoredFile, col(StoredFile.id) == col(Version.file_id))
-        .where(col(Version.id).in_(set(version_ids)))
+        .where(col(Version.id).in_(wanted))
     )
     made = [_sendable(*row) for row in await session.execute(rows)]
     return {one.version.id: one for one in made if one is not None}

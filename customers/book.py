@@ -1,12 +1,16 @@
 """An RM's book: which customers a member of staff may see, and what is known of one of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, false, true
+from sqlalchemy import ColumnElement, false, func, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from bank.calendar import local_day
 from bank.models import Role
@@ -57,12 +61,6 @@ async def find(session: AsyncSession, who: Signed, customer_id: UUID) -> Custome
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def find_contact(session: AsyncSession, who: Signed, external_userid: str) -> Customer | None:
-    """The customer behind a WeCom contact, if this member of staff may see them."""
-    query = select(Customer).where(Customer.external_userid == external_userid, visible(who))
-    return (await session.execute(query)).scalar_one_or_none()
-
-
 async def active_follow(session: AsyncSession, staff_id: UUID, customer_id: UUID) -> Follow | None:
     """The live relation of that RM with that customer."""
     query = select(Follow).where(
@@ -73,9 +71,61 @@ async def active_follow(session: AsyncSession, staff_id: UUID, customer_id: UUID
     return (await session.execute(query)).scalar_one_or_none()
 
 
+@dataclass(frozen=True)
+class Followed:
+    """A customer an RM looks after, and what may be known of them at that moment."""
+
+    customer: Customer
+    follow: Follow
+    facts: CustomerFacts
+
+
+async def followed(
+    session: AsyncSession, staff_id: UUID, which: ColumnElement[bool], now: datetime
+) -> Followed | None:
+    """That customer, if this RM looks after them now; all of it asked for at once."""
+    in_force = _consents(col(Customer.id), now, Purpose.MARKETING).correlate(Customer).lateral()
+    consent = aliased(Consent, in_force)
+    query = (
+        select(Customer, Follow, consent, _held(col(Customer.id)))
+        .join(Follow, col(Follow.customer_id) == col(Customer.id))
+        .outerjoin(consent, true())
+        .where(which, Follow.staff_id == staff_id, Follow.state == FollowState.ACTIVE)
+    )
+    row = (await session.execute(query)).one_or_none()
+    if row is None:
+        return None
+    customer, follow, agreed, held = row
+    return Followed(customer, follow, _facts(customer, held, agreed, now))
+
+
+async def looked_after_by(session: AsyncSession, customer_id: UUID) -> UUID | None:
+    """The RM who has followed this customer longest and still does; None without one."""
+    query = (
+        select(Follow.staff_id)
+        .where(Follow.customer_id == customer_id, Follow.state == FollowState.ACTIVE)
+        .order_by(col(Follow.added_at), col(Follow.id))
+    )
+    return (await session.execute(query.limit(1))).scalar_one_or_none()
+
+
 async def facts_of(session: AsyncSession, customer: Customer, now: datetime) -> CustomerFacts:
     """What may be known of a customer at that moment; an old assessment counts as none."""
-    held = select(Holding.product_code).where(Holding.customer_id == customer.id)
+    held = (await session.execute(select(_held(customer.id)))).scalar_one()
+    return _facts(customer, held, await consent_of(session, customer.id, now), now)
+
+
+def _held(customer_id: Any) -> Any:
+    """The codes of what the customer holds, as one value."""
+    codes = select(Holding.product_code).where(
+        Holding.customer_id == customer_id, col(Holding.ended_on).is_(None)
+    )
+    return func.array(codes.scalar_subquery())
+
+
+def _facts(
+    customer: Customer, held: Sequence[str], consent: Consent | None, now: datetime
+) -> CustomerFacts:
     return CustomerFacts(
         customer_id=customer.id,
         branch_id=customer.branch_id,
@@ -83,8 +133,8 @@ async def facts_of(session: AsyncSession, customer: Customer, now: datetime) -> 
         risk_assessed_at=customer.risk_assessed_at,
         risk_ceiling=customer_ceiling(customer.risk_level, customer.risk_assessed_at, now),
         age=age_on(customer, now),
-        held_products=frozenset((await session.execute(held)).scalars()),
-        consent=await consent_of(session, customer.id, now),
+        held_products=frozenset(held),
+        consent=consent,
     )
 
 
@@ -100,7 +150,13 @@ async def consent_of(
     session: AsyncSession, customer_id: UUID, now: datetime, purpose: Purpose = Purpose.MARKETING
 ) -> Consent | None:
     """The consent in force for that purpose, or none."""
-    query = (
+    in_force = await session.execute(_consents(customer_id, now, purpose))
+    return in_force.scalar_one_or_none()
+
+
+def _consents(customer_id: Any, now: datetime, purpose: Purpose) -> SelectOfScalar[Consent]:
+    """The newest consent in force for that purpose."""
+    return (
         select(Consent)
         .where(
             Consent.customer_id == customer_id,
@@ -111,10 +167,11 @@ async def consent_of(
         .order_by(col(Consent.granted_at).desc())
         .limit(1)
     )
-    return (await session.execute(query)).scalar_one_or_none()
 
 
 async def holdings_of(session: AsyncSession, customer_id: UUID) -> list[Holding]:
     """What the customer holds, largest first."""
-    query = select(Holding).where(Holding.customer_id == customer_id)
+    query = select(Holding).where(
+        Holding.customer_id == customer_id, col(Holding.ended_on).is_(None)
+    )
     return list((await session.execute(query.order_by(col(Holding.amount_cents).desc()))).scalars())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -21,6 +21,7 @@ from customers.models import CareAlert, CareKind, CareState, Customer
 from desk.signed import Signed
 
 BELL = "care"
+SERVICE = "service"  # what a source at 微信客服 begins with
 LONGEST_REASON = 200
 
 NOT_YOURS = "没有找到这条提醒，或这位客户不在您的管理范围内。"
@@ -36,11 +37,12 @@ class Heard:
     """What a customer wrote, where it stands and how it was understood."""
 
     kind: CareKind
-    customer_id: UUID
-    staff_id: UUID
+    customer_id: UUID | None
+    staff_id: UUID | None
     source: str
     sentence: str  # masked
     because: tuple[str, ...]
+    contact: str = ""  # of whoever wrote at 微信客服
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ async def hear(session: AsyncSession, heard: Heard, now: datetime) -> bool:
         kind=heard.kind,
         customer_id=heard.customer_id,
         staff_id=heard.staff_id,
+        contact=heard.contact,
         source=heard.source,
         sentence=heard.sentence,
         because=list(heard.because),
@@ -68,14 +71,14 @@ async def hear(session: AsyncSession, heard: Heard, now: datetime) -> bool:
     await _act(session, alert, now)
     audit.record(
         session, f"customers:care_alert:{heard.kind}", alert.id, by=audit.SYSTEM, now=now,
-        customer=str(heard.customer_id),
+        customer=str(heard.customer_id or ""),
     )  # fmt: skip
     await ring(session, BELL)
     return True
 
 
 async def _act(session: AsyncSession, alert: CareAlert, now: datetime) -> None:
-    if alert.kind is not CareKind.REFUSAL:
+    if alert.kind is not CareKind.REFUSAL or alert.customer_id is None:
         return
     customer = await session.get_one(Customer, alert.customer_id)
     ended = await consent.withdraw(session, customer, by=audit.SYSTEM, now=now)
@@ -85,9 +88,28 @@ async def _act(session: AsyncSession, alert: CareAlert, now: datetime) -> None:
 
 async def complains(session: AsyncSession, customer_id: UUID) -> bool:
     """Whether a complaint of this customer is open: then nobody advertises to them (C-44)."""
+    contact = select(col(Customer.external_userid)).where(col(Customer.id) == customer_id)
     query = select(col(CareAlert.id)).where(
-        col(CareAlert.customer_id) == customer_id,
+        or_(
+            col(CareAlert.customer_id) == customer_id,
+            # Complained at 微信客服 before we knew who it was.
+            (col(CareAlert.contact) != "") & (col(CareAlert.contact) == contact.scalar_subquery()),
+        ),
         col(CareAlert.kind) == CareKind.COMPLAINT,
+        col(CareAlert.state) == CareState.OPEN,
+    )
+    return (await session.execute(query.limit(1))).first() is not None
+
+
+async def needs_person(session: AsyncSession, contact: str) -> bool:
+    """Whether a complaint or a need of care of this contact is open: then no machine answers."""
+    customer = select(col(Customer.id)).where(col(Customer.external_userid) == contact)
+    query = select(col(CareAlert.id)).where(
+        or_(
+            col(CareAlert.contact) == contact,
+            col(CareAlert.customer_id) == customer.scalar_subquery(),
+        ),
+        col(CareAlert.kind) != CareKind.REFUSAL,
         col(CareAlert.state) == CareState.OPEN,
     )
     return (await session.execute(query.limit(1))).first() is not None
@@ -110,7 +132,8 @@ async def undo(
 async def _decide(
     session: AsyncSession, alert_id: UUID, state: CareState, why: str, by: Signed, now: datetime
 ) -> Refused | None:
-    query = select(CareAlert).join(Customer, col(Customer.id) == col(CareAlert.customer_id))
+    # Without a customer the condition is not met: only who sees all may look at a mere contact.
+    query = select(CareAlert).outerjoin(Customer, col(Customer.id) == col(CareAlert.customer_id))
     query = query.where(col(CareAlert.id) == alert_id, book.visible(by))
     alert = (await session.execute(query.with_for_update(of=CareAlert))).scalar_one_or_none()
     if alert is None:
@@ -124,7 +147,7 @@ async def _decide(
         await consent.restore(session, consents, by=by.userid, now=now, because=alert.reason)
     audit.record(
         session, f"customers:care_alert:{VERBS[state]}", alert.id, by=by.userid, now=now,
-        customer=str(alert.customer_id), kind=alert.kind.value, reason=alert.reason,
+        customer=str(alert.customer_id or ""), kind=alert.kind.value, reason=alert.reason,
     )  # fmt: skip
     return None
 

@@ -20,6 +20,7 @@ from desk.signed import now_of, session_of, signed
 routes = web.RouteTableDef()
 
 PAGE = 20
+VISITOR, NOBODY = "微信客服访客", "—"
 DECIDES = (Role.BRANCH_MANAGER, Role.COMPLIANCE)
 ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -32,6 +33,7 @@ class CareRow:
     customer: str
     rm: str
     may_decide: bool  # nobody decides about words written to themselves
+    chat: str  # address of the 微信客服 session it was written in; empty for an RM's chat
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ async def _shown(request: web.Request, error: str = "") -> web.Response:
     order = raised.asc() if state is CareState.OPEN else raised.desc()
     found = await session.execute(query.order_by(order).limit(PAGE).offset((number - 1) * PAGE))
     rows = [
-        CareRow(alert, customer, rm, who.may(*DECIDES) and alert.staff_id != who.id)
+        CareRow(alert, customer, rm, who.may(*DECIDES) and alert.staff_id != who.id, _chat(alert))
         for alert, customer, rm in found
     ]
     kept = {"state": state.value} | ({"kind": kind} if kind in list(CareKind) else {})
@@ -91,16 +93,26 @@ async def _shown(request: web.Request, error: str = "") -> web.Response:
     return page(request, "customers/care.html", context, status=422 if error else 200)
 
 
+def _chat(alert: CareAlert) -> str:
+    kind, _, place = alert.source.partition(":")
+    return f"/service/{place.partition(':')[0]}" if kind == care.SERVICE else ""
+
+
 def _state(request: web.Request) -> CareState:
     asked = request.query.get("state", "")
     return CareState(asked) if asked in list(CareState) else CareState.OPEN
 
 
 def _wanted(request: web.Request, kind: str) -> Select[CareAlert, str, str]:
+    """Theirs, and for those who see all also of contacts who are no customers yet."""
     query = (
-        select(CareAlert, col(Customer.name), col(Staff.name))
-        .join(Customer, col(Customer.id) == col(CareAlert.customer_id))
-        .join(Staff, col(Staff.id) == col(CareAlert.staff_id))
+        select(
+            CareAlert,
+            func.coalesce(col(Customer.name), VISITOR),
+            func.coalesce(col(Staff.name), NOBODY),
+        )
+        .outerjoin(Customer, col(Customer.id) == col(CareAlert.customer_id))
+        .outerjoin(Staff, col(Staff.id) == col(CareAlert.staff_id))
         .where(visible(signed(request)))
     )
     return query.where(col(CareAlert.kind) == CareKind(kind)) if kind in list(CareKind) else query

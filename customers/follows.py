@@ -97,7 +97,7 @@ async def align(
     await session.flush()
     everybody = [*rows.values(), *(follow for follow in came if follow.staff_id not in rows)]
     await _settle(session, customer, left, everybody, now)
-    retagged = await tags.wear(session, customer.id, _tag_names(links), now)
+    retagged = await tags.wear(session, customer.id, tag_names(links), now)
     redescribed = retagged or before != {_description(follow) for follow in rows.values()}
     return Aligned(customer, tuple(came), tuple(left), _active(everybody), redescribed)
 
@@ -231,7 +231,7 @@ async def _settle(
     await stages.follow_relations(session, customer, {row.state for row in everybody}, now)
 
 
-def _tag_names(links: Iterable[Link]) -> set[str]:
+def tag_names(links: Iterable[Link]) -> set[str]:
     """Names of company tags; a member's personal ones have no id and are nobody else's business."""
     return {tag.name for link in links for tag in link.tags if tag.id and tag.name}
 
@@ -267,6 +267,25 @@ def _is_same(follow: Follow, ended: Ended) -> bool:
 def _is_news(follow: Follow, at: datetime) -> bool:
     """A guess gives way to any event, an event to a younger one."""
     return follow.state == FollowState.GONE or follow.removed_at is None or follow.removed_at < at
+
+
+async def staff_called(session: AsyncSession, userids: Iterable[str]) -> dict[str, Staff]:
+    """Our enabled staff by these user ids, written small."""
+    query = select(Staff).where(
+        func.lower(col(Staff.userid)).in_({u.lower() for u in userids}), col(Staff.enabled)
+    )
+    return {rm.userid.lower(): rm for rm in (await session.execute(query)).scalars()}
+
+
+async def begin(session: AsyncSession, rm: Staff, customer_id: UUID, at: datetime) -> bool:
+    """The bank says that this RM follows the customer; False where WeCom told of the two before.
+
+    WeCom has the last word: when it is asked, the relation is made what it says.
+    """
+    fresh = insert(Follow).values(staff_id=rm.id, customer_id=customer_id, added_at=at)
+    once = fresh.on_conflict_do_nothing(index_elements=["staff_id", "customer_id"])
+    made = await session.execute(once.returning(col(Follow.id)))
+    return made.scalar_one_or_none() is not None
 
 
 async def end(

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from customers.models import (
@@ -15,6 +16,8 @@ from customers.models import (
     Consent,
     Customer,
     CustomerGroup,
+    Follow,
+    FollowState,
     GroupMember,
     Purpose,
 )
@@ -48,6 +51,42 @@ async def group_of(session: AsyncSession, who: Signed, chat_id: str) -> Customer
     return (await session.execute(query)).scalar_one_or_none()
 
 
+@dataclass(frozen=True)
+class Circle:
+    """社交关系: how many of us follow a customer, and which groups they are in."""
+
+    followers: int  # colleagues who follow them now, oneself included
+    groups: int  # living customer groups they are in
+    shared: int  # of these, groups one is in as well
+
+
+async def circle_of(session: AsyncSession, customer_id: UUID, userid: str) -> Circle:
+    """The circle of a customer, as seen by the member of staff with that userid."""
+    mine = aliased(GroupMember)
+    sits = select(col(mine.id)).where(
+        col(mine.group_id) == col(CustomerGroup.id),
+        col(mine.left_at).is_(None),
+        func.lower(col(mine.member_id)) == userid.lower(),
+    )
+    owns = func.lower(col(CustomerGroup.owner_userid)) == userid.lower()
+    different = func.count(col(CustomerGroup.id).distinct())
+    groups = (
+        select(different, different.filter(or_(owns, sits.exists())))
+        .join(GroupMember, col(GroupMember.group_id) == col(CustomerGroup.id))
+        .where(
+            col(GroupMember.customer_id) == customer_id,
+            col(GroupMember.left_at).is_(None),
+            col(CustomerGroup.dismissed_at).is_(None),
+        )
+    )
+    follows = select(func.count(col(Follow.id))).where(
+        col(Follow.customer_id) == customer_id, col(Follow.state) == FollowState.ACTIVE
+    )
+    number, shared = (await session.execute(groups)).one()
+    colleagues = (await session.execute(follows)).scalar_one()
+    return Circle(colleagues, number, shared)
+
+
 async def present(session: AsyncSession, group_id: UUID, now: datetime) -> list[Present]:
     """Every customer, known or not, who is in the group now, in the order they came."""
     consenting = select(col(Consent.id)).where(
@@ -57,7 +96,10 @@ async def present(session: AsyncSession, group_id: UUID, now: datetime) -> list[
         or_(col(Consent.withdrawn_at).is_(None), col(Consent.withdrawn_at) > now),
     )
     complaining = select(col(CareAlert.id)).where(
-        col(CareAlert.customer_id) == col(Customer.id),
+        or_(
+            col(CareAlert.customer_id) == col(Customer.id),
+            col(CareAlert.contact) == col(Customer.external_userid),
+        ),
         col(CareAlert.kind) == CareKind.COMPLAINT,
         col(CareAlert.state) == CareState.OPEN,
     )

@@ -128,7 +128,7 @@ def _held(code: str) -> Subquery:
             func.sum(Holding.amount_cents).label("amount"),
             func.min(Holding.matures_on).label("matures_on"),
         )
-        .where(col(Holding.product_code) == code)
+        .where(col(Holding.product_code) == code, col(Holding.ended_on).is_(None))
         .group_by(col(Holding.customer_id))
         .subquery()
     )

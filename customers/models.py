@@ -176,7 +176,10 @@ class CareState(enum.StrEnum):
 
 
 class CareAlert(SQLModel, table=True):
-    """What a customer wrote that a person must look at 关怀提醒, once for the same message."""
+    """What a customer wrote that a person must look at 关怀提醒, once for the same message.
+
+    At 微信客服 somebody may write whom we know as a `contact` only, and to no RM.
+    """
 
     __tablename__ = "care_alert"
     __table_args__ = (
@@ -193,13 +196,25 @@ class CareAlert(SQLModel, table=True):
             postgresql_where="kind = 'complaint' AND state = 'open'",
         ),
         Index("ix_care_alert_state", "state", "raised_at"),
+        CheckConstraint("customer_id IS NOT NULL OR contact <> ''", name="of_somebody"),
+        # Asked before every answer at 微信客服: does a person have to look after this one?
+        Index(
+            "ix_care_alert_open_contact",
+            "contact",
+            postgresql_where="contact <> '' AND state = 'open'",
+        ),
     )
 
     id: UUID = key()
     kind: CareKind = word(CareKind)
-    customer_id: UUID = Field(foreign_key="customer.id", index=True)
-    staff_id: UUID = Field(foreign_key="staff.id", description="the RM it was written to")
-    source: str = Field(description="`message:<id>` or `typed:<uuid>`: where the words stand")
+    customer_id: UUID | None = Field(default=None, foreign_key="customer.id", index=True)
+    staff_id: UUID | None = Field(
+        default=None, foreign_key="staff.id", description="the RM it was written to, or who follows"
+    )
+    contact: str = Field(default="", description="WeCom's id of whoever wrote at 微信客服")
+    source: str = Field(
+        description="`message:<id>`, `typed:<uuid>` or `service:<session>:<msgid>`: where it stands"
+    )
     sentence: str = Field(description="the customer's words, personal data masked")
     because: list[str] = document(default_factory=list)  # how it was recognised, in words
     consents: list[str] = document(default_factory=list)  # that were ended because of it
@@ -213,7 +228,12 @@ class CareAlert(SQLModel, table=True):
 
 
 class Holding(SQLModel, table=True):
-    """What a customer holds of a product."""
+    """What a customer holds of a product, or held until `ended_on`."""
+
+    __table_args__ = (
+        UniqueConstraint("customer_id", "product_code", "bought_on"),
+        CheckConstraint("amount_cents > 0", name="something_is_held"),
+    )
 
     id: UUID = key()
     customer_id: UUID = Field(foreign_key="customer.id", index=True)
@@ -221,6 +241,7 @@ class Holding(SQLModel, table=True):
     amount_cents: int = Field(sa_type=BigInteger)
     bought_on: date
     matures_on: date | None = None
+    ended_on: date | None = None
 
 
 class CorpTag(SQLModel, table=True):

@@ -112,6 +112,7 @@ class Portrait:
     risk_until: datetime | None  # last moment the assessment counts; none without one
     risk_expired: bool
     consents: list[Consent]  # for marketing, newest first
+    profiling: Consent | None  # the consent to personal recommendations in force
     tags: list[CustomerTag]
     follows: list[tuple[Follow, str]]  # with the RM's name, newest first
     held: list[Held]
@@ -120,6 +121,7 @@ class Portrait:
     stages: Options
     may_stage: bool
     may_withdraw: bool
+    may_stop_profiling: bool
     sees_holds: bool
     stage: str  # as chosen in the form
     note: str = ""  # as typed
@@ -249,6 +251,7 @@ async def _portrait(
     holdings = await book.holdings_of(session, customer.id)
     follows = await _follows(session, customer.id)
     made = customer.risk_assessed_at if customer.risk_level else None
+    profiling = await _profiling(session, customer.id, now)
     return Portrait(
         customer=customer,
         mobile=masked(customer.mobile),
@@ -257,6 +260,7 @@ async def _portrait(
         risk_until=expires_at(made) if made else None,
         risk_expired=scan.is_expired(customer, now),
         consents=await _consents(session, customer.id),
+        profiling=profiling,
         tags=await tags_of(session, customer.id),
         follows=follows,
         held=[_held(holding, local_day(now)) for holding in holdings],
@@ -265,6 +269,7 @@ async def _portrait(
         stages=[(each.value, each.label) for each in Stage],
         may_stage=_follows_now(who, [follow for follow, _ in follows]),
         may_withdraw=facts.consents_to_marketing and who.may(*WITHDRAWS),
+        may_stop_profiling=profiling is not None and who.may(*WITHDRAWS),
         sees_holds=who.may(Role.COMPLIANCE, Role.AUDITOR),
         stage=stage,
         note=note,
@@ -288,6 +293,17 @@ async def _consents(session: AsyncSession, customer_id: UUID) -> list[Consent]:
     )
     newest = query.order_by(col(Consent.granted_at).desc())
     return list((await session.execute(newest)).scalars())
+
+
+async def _profiling(session: AsyncSession, customer_id: UUID, now: datetime) -> Consent | None:
+    query = select(Consent).where(
+        col(Consent.customer_id) == customer_id,
+        col(Consent.purpose) == Purpose.PROFILING,
+        col(Consent.granted_at) <= now,
+        col(Consent.withdrawn_at).is_(None) | (col(Consent.withdrawn_at) > now),
+    )
+    newest = query.order_by(col(Consent.granted_at).desc()).limit(1)
+    return (await session.execute(newest)).scalar_one_or_none()
 
 
 async def _follows(session: AsyncSession, customer_id: UUID) -> list[tuple[Follow, str]]:
@@ -339,4 +355,16 @@ async def withdraw_consent(request: web.Request) -> web.Response:
         session_of(request), customer, by=signed(request).userid, now=now_of(request)
     )
     done = "已停止营销，立即生效" if ended else "客户没有有效的营销授权"
+    return see_other(f"/customers/{customer.id}?done={done}")
+
+
+@routes.post("/customers/{id}/profiling/withdraw")
+@allow(*WITHDRAWS)
+async def withdraw_profiling(request: web.Request) -> web.Response:
+    """The customer wants no personal recommendations: nothing they read is logged by name."""
+    customer, by = await _mine(request), signed(request).userid
+    ended = await consent.withdraw(
+        session_of(request), customer, by=by, now=now_of(request), purpose=Purpose.PROFILING
+    )
+    done = "已关闭个性化推荐，立即生效" if ended else "客户没有开启个性化推荐"
     return see_other(f"/customers/{customer.id}?done={done}")

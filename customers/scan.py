@@ -182,7 +182,8 @@ def _in_force(now: datetime) -> ColumnElement[bool]:
 
 def _held() -> ColumnElement[int]:
     total = select(func.coalesce(func.sum(Holding.amount_cents), 0))
-    return total.where(col(Holding.customer_id) == col(Customer.id)).scalar_subquery()
+    held = total.where(col(Holding.customer_id) == col(Customer.id))
+    return held.where(col(Holding.ended_on).is_(None)).scalar_subquery()
 
 
 def _order(wanted: Wanted) -> UnaryExpression[Any]:

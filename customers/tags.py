@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from bank import audit
 from customers.models import CorpTag, CustomerTag
 
 WECOM = "wecom"
@@ -23,6 +24,67 @@ class KnownTag:
     name: str
     group_id: str
     group_name: str
+
+
+@dataclass(frozen=True)
+class NamedGroup:
+    """A group of company tags."""
+
+    name: str
+    tags: list[CorpTag]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What makes a customer wear exactly the tags wanted: ids to put on and off, and the names."""
+
+    on: frozenset[str]
+    off: frozenset[str]
+    given: frozenset[str]
+    taken: frozenset[str]
+
+
+async def groups(session: AsyncSession) -> list[NamedGroup]:
+    """The company's living tags, group by group."""
+    query = select(CorpTag).where(col(CorpTag.deleted_at).is_(None))
+    order = col(CorpTag.group_name), col(CorpTag.group_id), col(CorpTag.name)
+    found: dict[tuple[str, str], list[CorpTag]] = {}
+    for tag in (await session.execute(query.order_by(*order))).scalars():
+        found.setdefault((tag.group_id, tag.group_name), []).append(tag)
+    return [NamedGroup(name, tags) for (_, name), tags in found.items()]
+
+
+async def worn_from_wecom(session: AsyncSession, customer_id: UUID) -> list[CustomerTag]:
+    """The company tags a customer wears, by name."""
+    return [tag for tag in await tags_of(session, customer_id) if tag.source == WECOM]
+
+
+async def change_to(session: AsyncSession, customer_id: UUID, wanted: Collection[str]) -> Change:
+    """How to get from what the customer wears to the tags with these ids; unknown ids are none."""
+    worn = {tag.name for tag in await worn_from_wecom(session, customer_id)}
+    known = {tag.tag_id: tag.name for group in await groups(session) for tag in group.tags}
+    names = {known[tag_id] for tag_id in wanted if tag_id in known}
+    return Change(
+        on=frozenset(i for i in wanted if i in known and known[i] not in worn),
+        off=frozenset(i for i, name in known.items() if name in worn - names),
+        given=frozenset(names - worn),
+        taken=frozenset(worn - names),
+    )
+
+
+def note(
+    session: AsyncSession, customer_id: UUID, change: Change, *, by: str, now: datetime
+) -> None:
+    """Keep in the audit book who changed a customer's tags."""
+    audit.record(
+        session,
+        "customers:customer:tag",
+        customer_id,
+        by=by,
+        now=now,
+        added="、".join(sorted(change.given)),
+        removed="、".join(sorted(change.taken)),
+    )
 
 
 async def tags_of(session: AsyncSession, customer_id: UUID) -> list[CustomerTag]:

@@ -25,6 +25,7 @@ class Side(enum.StrEnum):
 
     CUSTOMER = "customer"
     STAFF = "staff"
+    FOLLOW = "follow"
     CONVERSION = "conversion"
 
 
@@ -62,7 +63,7 @@ async def _relations(session: AsyncSession, customer_id: UUID) -> list[Event]:
     for follow, rm in await session.execute(query):
         # The key of a contact way says nothing to a reader; its channel stands beside the relation.
         came = "" if follow.source.isascii() else f"来源：{follow.source}"
-        events.append(Event(follow.added_at, Side.STAFF, f"{rm}添加了客户", came, "blue"))
+        events.append(Event(follow.added_at, Side.FOLLOW, f"{rm}添加了客户", came, "blue"))
         if follow.archive_agreed_at is not None:
             agreed = f"客户同意与{rm}的会话存档"
             events.append(Event(follow.archive_agreed_at, Side.CUSTOMER, agreed, "", "green"))
@@ -75,12 +76,12 @@ def _ended(follow: Follow, rm: str, at: datetime) -> Event:
     if follow.state == FollowState.REMOVED_BY_CUSTOMER:
         return Event(at, Side.CUSTOMER, f"客户删除了{rm}", "跟进关系结束", "red")
     if follow.state == FollowState.TRANSFERRED:
-        return Event(at, Side.STAFF, f"{rm}的客户已移交给其他客户经理", "", "dark")
+        return Event(at, Side.FOLLOW, f"{rm}的客户已移交给其他客户经理", "", "dark")
     if follow.state == FollowState.GONE:
         return Event(
-            at, Side.STAFF, f"与{rm}的好友关系已不存在", "由对账发现，原因待企业微信告知", "dark"
+            at, Side.FOLLOW, f"与{rm}的好友关系已不存在", "由对账发现，原因待企业微信告知", "dark"
         )
-    return Event(at, Side.STAFF, f"{rm}解除了跟进关系", "", "dark")
+    return Event(at, Side.FOLLOW, f"{rm}解除了跟进关系", "", "dark")
 
 
 async def _consents(session: AsyncSession, customer_id: UUID) -> list[Event]:
@@ -130,4 +131,4 @@ async def _stages(session: AsyncSession, customer_id: UUID) -> list[Event]:
 def _staged(entry: AuditEntry, name: str) -> Event:
     stage = Stage(entry.detail["after"])
     title = f"{name}将阶段改为“{stage.label}”"
-    return Event(entry.at, Side.STAFF, title, str(entry.detail["note"]), "grey")
+    return Event(entry.at, Side.FOLLOW, title, str(entry.detail["note"]), "grey")

@@ -1,5 +1,6 @@
 """Pages and fragments: a template, and one dataclass that says everything the template may show."""
 
+import json
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,14 @@ def page(
     )
 
 
-def fragment(request: web.Request, template: str, context: object) -> web.Response:
-    """A piece of a page (`_name.html`) for htmx to put in place."""
-    return aiohttp_jinja2.render_template(template, request, _frame(request, context))
+def fragment(
+    request: web.Request, template: str, context: object, *, done: str = ""
+) -> web.Response:
+    """A piece of a page (`_name.html`) for htmx to put in place; `done` is said for two seconds."""
+    response = aiohttp_jinja2.render_template(template, request, _frame(request, context))
+    if done:
+        response.headers["HX-Trigger"] = json.dumps({"toast": done})
+    return response
 
 
 def fragment_text(request: web.Request, template: str, context: object) -> str:

@@ -9,7 +9,7 @@ from uuid import UUID
 from aiohttp import web
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
+from sqlmodel import col, select
 
 from bank.models import Role, Staff
 from desk.keys import NOW
@@ -80,13 +80,16 @@ async def open_session(
 
 async def who_is(session: AsyncSession, token: str, door: str, now: datetime) -> Signed | None:
     """Whose token this is, if the sign-in still holds: 30 minutes idle, 12 hours at most."""
-    opened = await session.get(StaffSession, _hash(token))
-    if opened is None or opened.door != door:
+    rows = (
+        select(StaffSession, Staff)
+        .join(Staff, col(Staff.id) == col(StaffSession.staff_id))
+        .where(StaffSession.token_hash == _hash(token), StaffSession.door == door)
+    )
+    found = (await session.execute(rows)).one_or_none()
+    if found is None:
         return None
-    if now - opened.seen_at > IDLE or now - opened.opened_at > ABSOLUTE:
-        return None
-    staff = await session.get(Staff, opened.staff_id)
-    if staff is None or not staff.enabled:
+    opened, staff = found
+    if now - opened.seen_at > IDLE or now - opened.opened_at > ABSOLUTE or not staff.enabled:
         return None
     if now - opened.seen_at > timedelta(minutes=1):
         opened.seen_at = now

@@ -74,7 +74,7 @@ async def look_up(
     )
 
 
-async def quoted(session: AsyncSession, found: Found, least: float) -> Answered | Unanswered:
+def quoted(found: Found, least: float) -> Answered | Unanswered:
     """The best passage for a customer whom no person answers: quoted, sure enough, and clean.
 
     What would only warn an RM refuses here: nobody reads before it is sent.
@@ -87,9 +87,7 @@ async def quoted(session: AsyncSession, found: Found, least: float) -> Answered 
     said = tuple(dict.fromkeys((*reasons, *_findings(verdict))))
     if said:
         return Unanswered(said, found.confidence)
-    cited = {sentence.source.material_id for sentence in draft.sentences}
-    text = await with_reminder(session, draft.text, cited)
-    return Answered(draft, text, found.confidence)
+    return Answered(draft, _reminding(draft, found), found.confidence)
 
 
 async def for_colleague(
@@ -104,7 +102,7 @@ async def for_colleague(
     return Answered(draft, draft.text, found.confidence)
 
 
-async def for_group(session: AsyncSession, found: Found) -> Answered | Unanswered:
+def for_group(found: Found) -> Answered | Unanswered:
     """The best passage for everybody in a customer group: quoted; a person reads and sends it."""
     if found.tier == "none" or not found.sources:
         return Unanswered(("没有适用于客户群的已审核资料",), found.confidence)
@@ -112,9 +110,12 @@ async def for_group(session: AsyncSession, found: Found) -> Answered | Unanswere
     _, reasons = judge(draft)
     if reasons:
         return Unanswered(reasons, found.confidence)
+    return Answered(draft, _reminding(draft, found), found.confidence)
+
+
+def _reminding(draft: Draft, found: Found) -> str:
     cited = {sentence.source.material_id for sentence in draft.sentences}
-    text = await with_reminder(session, draft.text, cited)
-    return Answered(draft, text, found.confidence)
+    return with_reminder(draft.text, found.documents, cited)
 
 
 def _findings(verdict: Verdict) -> Sequence[str]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from bank.metrics import SUGGESTION_SECONDS
 from content import library, products
 from content.models import PROMOTING
 from customers.book import CustomerFacts
@@ -47,6 +48,7 @@ class Case:
     read: Read
     what: Understood
     now: datetime
+    above: tuple[tuple[str, int], ...] = ()  # products spoken of that are too risky: name, rating
 
     @property
     def audience(self) -> Audience:
@@ -81,14 +83,23 @@ async def case_of(
     """The question read and completed from the turns before it."""
     masked = masked_question(question.text)
     said = "\n".join([masked, *(turn.text for turn in question.turns)])
-    names = [product.name for product in await products.named_in(session, said)]
-    what = understood(masked, question.turns, names)
-    return Case(question, masked, facts, intents.reader().read(question.text), what, now)
+    named = await products.named_in(session, said)
+    what = understood(masked, question.turns, [product.name for product in named])
+    read = intents.reader().read(question.text)
+    above = tuple((p.name, p.rating) for p in named if p.rating > facts.risk_ceiling)
+    spoken = tuple(one for one in above if one[0] in what.text)
+    return Case(question, masked, facts, read, what, now, spoken)
 
 
 async def answers_to(session: AsyncSession, case: Case, index: LibraryIndex) -> Answers:
     """Live material on a case, ranked, without what does not fit the moment."""
-    found = await asyncio.to_thread(index.hybrid.search, case.sought, case.audience, CANDIDATES)
+    with SUGGESTION_SECONDS.labels("search").time():
+        found = await asyncio.to_thread(index.hybrid.search, case.sought, case.audience, CANDIDATES)
+    with SUGGESTION_SECONDS.labels("match").time():
+        return await _matched(session, case, found)
+
+
+async def _matched(session: AsyncSession, case: Case, found: Found) -> Answers:
     live, documents = await still_live(session, found.hits, case.audience)
     fitting = {key: each for key, each in documents.items() if _fits_mood(case.read, each)}
     suited = [c for c in candidates_of(live, documents) if c.version_id in fitting]

@@ -1,9 +1,10 @@
 """Teaching a gram table that several wordings mean one thing; numpy only.
 
 Pairs of wordings of one meaning are drawn, at most one pair of a meaning in a batch; each wording
-has to find its partner among all partners of the batch (symmetric softmax over scaled cosines).
-A share of the grams is left out of each wording, so that no single one is relied upon, and the
-rate falls in a straight line to a fiftieth.
+has to find its partner among all partners of the batch (symmetric softmax over scaled cosines), and
+among texts of other meanings of which there is one wording only. A share of the grams is left out
+of each wording, so that no single one is relied upon, and the rate falls in a straight line to a
+fiftieth.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,8 +40,8 @@ def fit(
 ) -> StaticEncoder:
     """The encoder after training on meanings, each a list of wordings; same seed, same table.
 
-    `stepped` hears the number of each step that is done. Meanings with fewer than two usable
-    wordings teach nothing; without two others nothing changes.
+    `stepped` hears the number of each step that is done. A meaning with one usable wording is what
+    the others are told from; without two that have more nothing changes.
     """
     texts = _Wordings.of(meanings, len(encoder.table))
     if len(texts.meanings) < 2:
@@ -56,6 +57,7 @@ class _Wordings:
     rows: NDArray[np.int64]
     positions: list[NDArray[np.int64]]
     meanings: list[NDArray[np.int64]]
+    alone: NDArray[np.int64]
 
     @classmethod
     def of(cls, meanings: Sequence[Sequence[str]], size: int) -> "_Wordings":
@@ -67,7 +69,9 @@ class _Wordings:
             numbers = np.arange(start, start + len(wordings))
             groups.append(numbers[found.lengths[numbers] > 0])
             start += len(wordings)
-        return cls(rows, positions, [group for group in groups if len(group) > 1])
+        alone = [group for group in groups if len(group) == 1]
+        several = [group for group in groups if len(group) > 1]
+        return cls(rows, positions, several, np.array(alone, dtype=np.int64).ravel())
 
 
 def _train(
@@ -78,8 +82,10 @@ def _train(
     mean, squares = np.zeros_like(table), np.zeros_like(table)
     for step in range(1, schedule.steps + 1):
         pairs = _draw(texts.meanings, schedule.batch, dice)
-        drawn = [_thinned(texts.positions[n], schedule.dropped, dice) for n in pairs]
-        rows, slope = _slope(table, drawn, schedule.scale)
+        others = dice.permutation(texts.alone)[: schedule.batch // 2]
+        numbers = np.concatenate([*pairs, others])
+        drawn = [_thinned(texts.positions[n], schedule.dropped, dice) for n in numbers]
+        rows, slope = _slope(table, drawn, len(pairs[0]), schedule.scale)
         mean[rows] = DECAY * mean[rows] + (1 - DECAY) * slope
         squares[rows] = DECAY_SQUARES * squares[rows] + (1 - DECAY_SQUARES) * slope**2
         rate = schedule.rate * max(SLOWEST, 1 - step / schedule.steps)
@@ -103,20 +109,22 @@ def _draw(
     """First wordings of the chosen meanings, then their partners in the same order."""
     chosen = dice.permutation(len(meanings))[:batch]
     pairs = [dice.choice(meanings[number], 2, replace=False) for number in chosen]
-    return np.array(pairs).T.ravel()
+    return np.array(pairs).T
 
 
 def _slope(
-    table: Vectors, texts: list[NDArray[np.int64]], scale: float
+    table: Vectors, texts: list[NDArray[np.int64]], pairs: int, scale: float
 ) -> tuple[NDArray[np.int64], Vectors]:
-    """The table rows that the texts use, and the gradient of the loss at each."""
+    """The table rows that the texts use, and the gradient of the loss at each.
+
+    The texts are the firsts of the pairs, their partners, and the others.
+    """
     lengths = np.array([len(text) for text in texts])
     flat = np.concatenate(texts)
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     sums = np.add.reduceat(table[flat], starts, axis=0)
     units = unit(sums)
-    half = len(texts) // 2
-    left, right = units[:half], units[half:]
+    left, right = units[:pairs], units[pairs:]
     errors = _errors(np.float32(scale) * (left @ right.T)) * np.float32(scale)
     pulls = np.concatenate([errors @ right, errors.T @ left])
     pulls -= np.sum(pulls * units, axis=1, keepdims=True) * units
@@ -125,13 +133,19 @@ def _slope(
 
 
 def _errors(logits: Vectors) -> Vectors:
-    """Probability given to each pair minus what it should be, both directions averaged."""
-    rows = np.exp(logits - logits.max(axis=1, keepdims=True))
-    columns = np.exp(logits - logits.max(axis=0, keepdims=True))
-    rows /= rows.sum(axis=1, keepdims=True)
-    columns /= columns.sum(axis=0, keepdims=True)
-    errors: Vectors = (rows + columns) / 2 - np.eye(len(logits), dtype=np.float32)
-    return errors / np.float32(len(logits))
+    """Probability given to each pair minus what it should be, both directions averaged.
+
+    Columns beyond the partners are others, which look for nobody.
+    """
+    pairs = len(logits)
+    errors: Vectors = np.exp(logits - logits.max(axis=1, keepdims=True))
+    errors /= errors.sum(axis=1, keepdims=True)
+    among = logits[:, :pairs]
+    columns = np.exp(among - among.max(axis=0, keepdims=True))
+    errors[:, :pairs] += columns / columns.sum(axis=0, keepdims=True)
+    errors /= 2
+    errors[:, :pairs] -= np.eye(pairs, dtype=np.float32)
+    return errors / np.float32(pairs)
 
 
 def _spread(

@@ -38,16 +38,15 @@ async def still_live(
     session: AsyncSession, hits: Sequence[Hit], audience: Audience
 ) -> tuple[list[Hit], dict[UUID, library.LibraryDocument]]:
     """The hits that may be used now, and their documents: the index may lag behind."""
-    ids = [version_of(hit) for hit in hits]
-    live = await library.only_live(
+    live = await library.usable(
         session,
-        ids,
+        [version_of(hit) for hit in hits],
         now=audience.now,
         channel=audience.channel,
         branch_id=audience.branch,
         risk_ceiling=audience.risk_ceiling,
     )
-    documents = {d.version_id: d for d in await library.documents(session, list(live))}
+    documents = {document.version_id: document for document in live}
     return [hit for hit in hits if version_of(hit) in documents], documents
 
 

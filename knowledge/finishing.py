@@ -1,6 +1,6 @@
 """What code adds to a draft after the wording: own figures, the RM's style, reminders."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from bank.models import Staff
 from compliance.guard import checked
 from compliance.verdict import Role as Speaker
 from compliance.verdict import Verdict
+from content.library import LibraryDocument
 from customers.models import Customer
 from knowledge import slots, styles
 from knowledge.cases import Case
@@ -33,15 +34,17 @@ class Finishing:
     rm: Staff
     figures: list[slots.OwnFigures]
     tells: bool  # whether the figures are told in a sentence
+    documents: tuple[LibraryDocument, ...]  # what drafts may be made of
     notes: tuple[str, ...] = ()
 
 
-async def of(session: AsyncSession, case: Case, draft: Draft) -> Finishing:
+async def of(
+    session: AsyncSession, case: Case, draft: Draft, documents: Iterable[LibraryDocument]
+) -> Finishing:
     """What is to be added to this draft: figures only where they are asked for or left open."""
     asks = slots.asks_about_own(case.what.text)
-    style = await styles.of(session, case.question.staff_id)
+    rm, style = await styles.with_rm(session, case.question.staff_id)
     customer = await session.get_one(Customer, case.facts.customer_id)
-    rm = await session.get_one(Staff, case.question.staff_id)
     figures: list[slots.OwnFigures] = []
     if asks or slots.SLOT.search(draft.text):
         figures = await slots.figures_of(
@@ -54,13 +57,11 @@ async def of(session: AsyncSession, case: Case, draft: Draft) -> Finishing:
         )
     told = "".join(each.sentence for each in figures)
     if asks and told and blocked_by(checked(told, Speaker.RM)):
-        return Finishing(style, customer, rm, figures, False, (FIGURES_REFUSED,))
-    return Finishing(style, customer, rm, figures, asks)
+        return Finishing(style, customer, rm, figures, False, tuple(documents), (FIGURES_REFUSED,))
+    return Finishing(style, customer, rm, figures, asks, tuple(documents))
 
 
-async def finished(
-    session: AsyncSession, draft: Draft, touch: Finishing
-) -> tuple[str, tuple[str, ...]]:
+def finished(draft: Draft, touch: Finishing) -> tuple[str, tuple[str, ...]]:
     """The text as offered, and what stands against it: a slot that stayed open."""
     names = {slots.RM: touch.rm.name, slots.ADDRESS: styles.named(touch.customer)}
     text = slots.fill(draft.text, touch.figures, names).lstrip("，, ")
@@ -70,7 +71,7 @@ async def finished(
     left = dict.fromkeys(slots.SLOT.findall(text))
     against = (OPEN_SLOTS.format(slots="、".join(left)),) if left else ()
     cited = {sentence.source.material_id for sentence in draft.sentences}
-    return await with_reminder(session, text, cited), against
+    return with_reminder(text, touch.documents, cited), against
 
 
 def others(draft: Draft, sources: Sequence[Source], matches: Sequence[Match]) -> list[Draft]:
@@ -81,14 +82,12 @@ def others(draft: Draft, sources: Sequence[Source], matches: Sequence[Match]) ->
     return found
 
 
-async def variants(
-    session: AsyncSession, drafts: Sequence[Draft], touch: Finishing
-) -> list[dict[str, Any]]:
+def variants(drafts: Sequence[Draft], touch: Finishing) -> list[dict[str, Any]]:
     """Other drafts the RM may take instead; those the rules are against are left out."""
     found = []
     for draft in drafts:
         verdict, reasons = judge(draft)
-        text, against = await finished(session, draft, touch)
+        text, against = finished(draft, touch)
         if not (reasons or against):
             found.append(_variant(draft, text, verdict))
     return found

@@ -23,7 +23,6 @@ T = TypeVar("T")
 NEWCOMER_DAYS, YOUNG_UNTIL, RETIRED_FROM = 90, 35, 60
 WEALTHY_TIERS = frozenset({"私行", "高净值"})
 OWNERS = frozenset({"企业主", "私营企业主", "个体工商户", "个体经营者"})
-REGIMES = frozenset({"NFRA", "CSRC"})
 
 
 class Exclusion(StrEnum):

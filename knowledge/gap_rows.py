@@ -11,11 +11,13 @@ from sqlmodel import col
 
 from content.models import Material
 from knowledge.gap_askings import askings
-from knowledge.models import ContentGap, GapState
+from knowledge.helping import Help
+from knowledge.models import ContentGap, GapQuestion, GapState, Suggestion
 from wecom.channels import Channel
 
 PAGE = 20
 EXAMPLES = 5
+WISH = Help.MATERIAL.value
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class GapRow:
     newest: datetime
     examples: list[str]  # different wordings, newest first, masked
     material: str  # title of what is being written or answers; empty without
+    wishes: list[str]  # what RMs added when they asked for material, newest first
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,10 @@ async def gaps(
     rows = query.order_by(*(each.desc() for each in order), col(ContentGap.id))
     found = (await session.execute(rows.offset((number - 1) * size).limit(size))).all()
     wordings = await _wordings(session, [gap.id for gap, *_ in found])
+    wishes = await _wishes(session, [gap.id for gap, *_ in found])
     return Gaps(
         [
-            GapRow(gap, n, c, g, at, wordings.get(gap.id, []), title or "")
+            GapRow(gap, n, c, g, at, wordings.get(gap.id, []), title or "", wishes.get(gap.id, []))
             for gap, n, c, g, at, title in found
         ],
         total,
@@ -111,6 +115,20 @@ async def _wordings(session: AsyncSession, ids: list[UUID]) -> dict[UUID, list[s
     found: dict[UUID, list[str]] = {}
     for gap_id, question in await session.execute(rows.order_by(ranked.c.gap_id, ranked.c.place)):
         found.setdefault(gap_id, []).append(question)
+    return found
+
+
+async def _wishes(session: AsyncSession, ids: list[UUID]) -> dict[UUID, list[str]]:
+    """What RMs said when they asked for material 提需求; those who said nothing count too."""
+    rows = (
+        select(col(GapQuestion.gap_id), col(Suggestion.help))
+        .join(Suggestion, col(Suggestion.id) == GapQuestion.suggestion_id)
+        .where(col(GapQuestion.gap_id).in_(ids), col(Suggestion.help).op("?")(WISH))
+        .order_by(col(Suggestion.created_at).desc())
+    )
+    found: dict[UUID, list[str]] = {}
+    for gap_id, asked in await session.execute(rows):
+        found.setdefault(gap_id, []).append(asked[WISH]["note"])
     return found
 
 

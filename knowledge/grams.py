@@ -30,6 +30,18 @@ class Grams:
         """How many grams each text has."""
         return np.diff(self.offsets)
 
+    @classmethod
+    def of(cls, keys: NDArray[np.uint64], owners: NDArray[np.int64], texts: int) -> "Grams":
+        """Keys in any order, each with the number of its text."""
+        offsets = np.zeros(texts + 1, dtype=np.int64)
+        np.cumsum(np.bincount(owners, minlength=texts), out=offsets[1:])
+        return cls(keys[np.argsort(owners, kind="stable")], offsets)
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """The number of the text of each key."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
 
 def grams(texts: Sequence[str]) -> Grams:
     """Every character and every pair of neighbours of each text, repeats kept, as exact keys.
@@ -45,8 +57,4 @@ def grams(texts: Sequence[str]) -> Grams:
     pairs = (points[:-1] << np.uint64(32)) | points[1:]
     keys = np.concatenate([points[solid], pairs[paired]])
     owners = np.concatenate([owner[solid], owner[:-1][paired]])
-    order = np.argsort(owners, kind="stable")
-    counts = np.bincount(owners, minlength=len(texts))[: len(texts)]
-    offsets = np.zeros(len(texts) + 1, dtype=np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    return Grams(keys[order], offsets)
+    return Grams.of(keys, owners, len(texts))

@@ -218,8 +218,9 @@ class HybridIndex:
 
     def _taught(self, entries: Iterable[Entry]) -> Encoder:
         """The encoder after learning the library's wordings; a sentence model stays as it is."""
-        meanings = [texts for texts in _wordings(entries) if len(texts) > 1]
-        if not isinstance(self._untaught, StaticEncoder) or len(meanings) < LOCAL_DOCUMENTS:
+        meanings = _wordings(entries)
+        asked_for = sum(len(texts) > 1 for texts in meanings)
+        if not isinstance(self._untaught, StaticEncoder) or asked_for < LOCAL_DOCUMENTS:
             return self._untaught
         return fit(self._untaught, meanings, LOCAL)
 

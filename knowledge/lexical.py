@@ -61,14 +61,10 @@ def terms(texts: Sequence[str], synonyms: Synonyms) -> Grams:
     """What each text can be found by: its grams and its classes of synonyms."""
     plain = grams(texts)
     extra = [synonyms.keys(text) for text in texts]
-    counts = np.array([len(keys) for keys in extra], dtype=np.int64)
     flat = np.array([key for keys in extra for key in keys], dtype=np.uint64)
-    owners = np.concatenate(
-        [np.repeat(np.arange(len(texts)), plain.lengths), np.repeat(np.arange(len(texts)), counts)]
-    )
-    order = np.argsort(owners, kind="stable")
-    offsets = plain.offsets + np.concatenate([[0], np.cumsum(counts)])
-    return Grams(np.concatenate([plain.keys, flat])[order], offsets)
+    theirs = np.repeat(np.arange(len(texts)), [len(keys) for keys in extra])
+    owners = np.concatenate([plain.owners, theirs])
+    return Grams.of(np.concatenate([plain.keys, flat]), owners, len(texts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +80,7 @@ class Postings:
     @classmethod
     def of(cls, found: Grams) -> "Postings":
         """The postings of texts given as terms; row i is text i."""
-        owners = np.repeat(np.arange(len(found.lengths), dtype=np.int32), found.lengths)
+        owners = found.owners.astype(np.int32)
         order = np.lexsort((owners, found.keys))
         keys, rows = found.keys[order], owners[order]
         fresh = np.ones(len(keys), dtype=bool)
@@ -95,17 +91,13 @@ class Postings:
         starts = np.append(starts, len(first)).astype(np.int64)
         return cls(unique, starts, rows[first], counts, found.lengths.astype(np.float32))
 
-    def lookup(self, wanted: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Positions of all postings of the wanted terms, and for each the number of its term."""
+    def spans(self, wanted: NDArray[np.uint64]) -> list[tuple[int, int]]:
+        """Where the postings of each wanted term begin and end; a term no row holds has none."""
         if not len(self.terms):
-            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-        places = np.searchsorted(self.terms, wanted)
-        places[places == len(self.terms)] = 0
-        numbers = np.flatnonzero(self.terms[places] == wanted)
-        starts, ends = self.starts[places[numbers]], self.starts[places[numbers] + 1]
-        sizes = ends - starts
-        shift = np.repeat(starts - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
-        return np.arange(sizes.sum()) + shift if len(sizes) else starts, np.repeat(numbers, sizes)
+            return [(0, 0)] * len(wanted)
+        places = np.minimum(np.searchsorted(self.terms, wanted), len(self.terms) - 1)
+        ends = np.where(self.terms[places] == wanted, self.starts[places + 1], self.starts[places])
+        return list(zip(self.starts[places].tolist(), ends.tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,25 +120,45 @@ def bm25(
     if not rows_alive or not len(wanted):
         return [np.zeros(len(shelf.alive)) for shelf in shelves]
     usual = sum(float(s.postings.lengths @ s.alive) for s in shelves) / rows_alive
-    found = [shelf.postings.lookup(wanted) for shelf in shelves]
+    found = [shelf.postings.spans(wanted) for shelf in shelves]
     holding = np.zeros(len(wanted))
-    for shelf, (places, numbers) in zip(shelves, found, strict=True):
-        living = shelf.alive[shelf.postings.rows[places]]
-        holding += np.bincount(numbers, weights=living, minlength=len(wanted))
+    for shelf, spans in zip(shelves, found, strict=True):
+        holding += _living(shelf, spans)
     rarity = np.log1p((rows_alive - holding + 0.5) / (holding + 0.5)) ** RARITY_POWER
     weights = rarity * (K1 + 1) * repeats * (REPEATS + 1) / (repeats + REPEATS)
     return [
-        _scores(shelf.postings, places, weights[numbers], mask, max(usual, 1))
-        for shelf, (places, numbers), mask in zip(shelves, found, allowed, strict=True)
+        _scores(shelf.postings, spans, weights, mask, max(usual, 1))
+        for shelf, spans, mask in zip(shelves, found, allowed, strict=True)
     ]
 
 
+def _living(shelf: Shelf, spans: Sequence[tuple[int, int]]) -> Scores:
+    """How many living rows hold each term; where every row lives, nobody looks at them."""
+    if shelf.alive.all():
+        return np.array([end - begin for begin, end in spans], dtype=np.float64)
+    rows = shelf.postings.rows
+    return np.array([np.count_nonzero(shelf.alive[rows[b:e]]) for b, e in spans], dtype=np.float64)
+
+
 def _scores(
-    postings: Postings, places: NDArray[np.int64], weights: Scores, allowed: Mask, usual: float
+    postings: Postings,
+    spans: Sequence[tuple[int, int]],
+    weights: Scores,
+    allowed: Mask,
+    usual: float,
 ) -> Scores:
-    rows = postings.rows[places]
-    kept = allowed[rows]
-    rows, counts, weights = rows[kept], postings.counts[places[kept]], weights[kept]
-    damping = K1 * (1 - B + B * np.log2(1 + postings.lengths / usual))
-    gains = weights * counts / (counts + damping[rows])
-    return np.bincount(rows, weights=gains, minlength=len(allowed)).astype(np.float64)
+    """Term by term, straight through its postings; what is not allowed weighs nothing."""
+    scores = np.zeros(len(allowed))
+    damping = np.where(allowed, _damping(postings.lengths, usual), np.float32(np.inf))
+    for (begin, end), weight in zip(spans, weights, strict=True):
+        rows, counts = postings.rows[begin:end], postings.counts[begin:end]
+        scores[rows] += weight * counts / (counts + damping[rows])
+    return scores
+
+
+def _damping(lengths: NDArray[np.float32], usual: float) -> NDArray[np.float32]:
+    """How much a row's length takes off: worked out once for each length there is."""
+    every = np.arange(lengths.max(initial=0) + 1, dtype=np.float32)
+    by_length = (K1 * (1 - B + B * np.log2(1 + every / usual))).astype(np.float32)
+    damping: NDArray[np.float32] = by_length[lengths.astype(np.int64)]
+    return damping

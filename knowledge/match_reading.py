@@ -60,14 +60,13 @@ class Shown:
 async def of_customer(
     session: AsyncSession, customer: Customer, stockroom: Stockroom, now: datetime
 ) -> list[Shown]:
-    """The customer's matches; made on the spot for one whom no run has reached yet."""
+    """The customer's matches; made on the spot where none that was stored holds any more."""
     query = select(CustomerMatch).where(CustomerMatch.customer_id == customer.id)
     rows = list((await session.execute(query.order_by(col(CustomerMatch.place)))).scalars())
-    if not rows:
-        rows = await made_now(
-            session, customer, await stockroom.stocked(session, now), now, stockroom
-        )
-    return await holding(session, rows, now)
+    if rows and (held := await holding(session, rows, now)):
+        return held
+    stocked = await stockroom.stocked(session, now)
+    return await holding(session, await made_now(session, customer, stocked, now, stockroom), now)
 
 
 async def made_now(
@@ -106,8 +105,14 @@ async def holding(
         for row in rows
         if (row.customer_id, row.version_id) in live
         and row.version_id in pieces
+        and _may_be_told(row, profiles[row.customer_id])
         and _fits(profiles[row.customer_id], pieces[row.version_id], now)
     ]
+
+
+def _may_be_told(row: CustomerMatch, profile: Profile) -> bool:
+    """What was made of a customer is told no more once they take their consent back (C-25)."""
+    return profile.profiled or Why(row.reasons[0][0]) is Why.UNPROFILED
 
 
 def _fits(profile: Profile, piece: Piece, now: datetime) -> bool:

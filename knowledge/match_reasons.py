@@ -10,6 +10,7 @@ from customers.models import Stage
 from knowledge.fitting import Piece
 from knowledge.needs import (
     ASSESSMENT_DAYS,
+    LATELY_DAYS,
     LOOK_BACK_DAYS,
     MATURES_WITHIN,
     NEW_DAYS,
@@ -29,6 +30,7 @@ class Why(StrEnum):
 
     ASKED = "asked"
     READ = "read"
+    OPENED = "opened"
     HOLDS = "holds"
     MATURES = "matures"
     TAGGED = "tagged"
@@ -45,15 +47,23 @@ class Why(StrEnum):
     def label(self) -> str:
         """The kind of reason, for a tag."""
         return {
-            "asked": "近期提问", "read": "看过相关内容", "holds": "持有产品", "matures": "即将到期",
-            "tagged": "客户标签", "stage": "跟进阶段", "level": "专业程度", "risk": "风险匹配",
+            "asked": "近期提问", "read": "看过相关内容", "opened": "近期阅读", "holds": "持有产品",
+            "matures": "即将到期", "tagged": "客户标签", "stage": "跟进阶段",
+            "level": "专业程度", "risk": "风险匹配",
             "new": "新客户", "silent": "久未联系", "assessment": "测评将到期",
             "general": "通用内容", "unprofiled": "未个性化",
         }[self]  # fmt: skip
 
 
 # What calls for a contact soonest; 0 does not call for one.
-URGENCY = {Why.MATURES: 5, Why.ASKED: 4, Why.ASSESSMENT: 3, Why.NEW: 2, Why.SILENT: 1}
+URGENCY = {
+    Why.MATURES: 5,
+    Why.ASKED: 4,
+    Why.OPENED: 3,
+    Why.ASSESSMENT: 3,
+    Why.NEW: 2,
+    Why.SILENT: 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +160,8 @@ def _urgency(reason: Reason, today: date) -> int:
         return 0
     if reason.why is Why.MATURES and (on is None or not 0 <= (on - today).days <= MATURES_WITHIN):
         return 0
+    if reason.why is Why.OPENED and (on is None or (today - on).days >= LATELY_DAYS):
+        return 0
     return URGENCY.get(reason.why, 0)
 
 
@@ -165,13 +177,15 @@ def words(reason: Reason, names: Mapping[str, str], today: date) -> str:
     if reason.why is Why.STAGE:
         stage, use = reason.about.split(":")
         return f"客户“{Stage(stage).label}”，内容用于{use}"
+    if reason.why is Why.OPENED:
+        return _opened(about, on, today)
     if reason.why is Why.ASKED and reason.about not in names:
         about = ""
     return {
         Why.ASKED: f"{_ago(on, today)}问过“{about}”" if about else f"{_ago(on, today)}有相近的提问",
         Why.READ: f"{_ago(on, today)}收到《{about}》后有回应",
         Why.HOLDS: f"持有{about}",
-        Why.MATURES: f"持有的{about}{_ahead(on, today)}到期",
+        Why.MATURES: f"{_ahead(on, today).lstrip()}到期：{about}",
         Why.TAGGED: f"标签“{about}”",
         Why.LEVEL: f"专业程度“{EXPERTISE.get(about, about)}”，与客户相当",
         Why.NEW: f"{_ago(on, today)}新添加",
@@ -180,6 +194,13 @@ def words(reason: Reason, names: Mapping[str, str], today: date) -> str:
         Why.GENERAL: "没有更具体的线索，按阶段和专业程度推荐",
         Why.UNPROFILED: "客户未开启个性化推荐，所有同类客户看到的顺序相同",
     }[reason.why]
+
+
+def _opened(about: str, on: date | None, today: date) -> str:
+    times, _, topic = about.partition(":")
+    if times in ("", "0") or (on and (today - on).days >= LATELY_DAYS):
+        return f"{_ago(on, today)}看过{topic}"
+    return f"近 {LATELY_DAYS} 天看过 {times} 次{topic}"
 
 
 def _ago(on: date | None, today: date) -> str:

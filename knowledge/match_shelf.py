@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.calendar import local_day
+from compliance.suitability import REGIMES
 from content import library, particulars
 from content.models import Material, Product, SaleStatus, Version
 from content.particulars import Particulars
 from knowledge.encoder import Encoder, Vectors, unit
-from knowledge.fitting import REGIMES, Piece, Shelf, is_marketing
+from knowledge.fitting import Piece, Shelf, is_marketing
 from knowledge.needs import Places, traits_of
 from wecom.channels import Channel
 
@@ -72,11 +73,12 @@ async def pieces_of(
     session: AsyncSession, documents: Sequence[library.LibraryDocument]
 ) -> list[Piece]:
     """These documents as matching sees them, in their order."""
-    told = await _told(session, {one.version_id for one in documents})
+    told = await particulars_of(session, {one.version_id for one in documents})
     return [_piece(one, told[one.version_id]) for one in documents]
 
 
-async def _told(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Particulars]:
+async def particulars_of(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Particulars]:
+    """What each of these versions says of itself."""
     rows = (
         select(Version, Material)
         .join(Material, col(Material.id) == col(Version.material_id))

@@ -91,6 +91,7 @@ class Suggestion(SQLModel, table=True):
     )
     reject_reason: str = ""
     decided_at: datetime | None = instant(default=None)
+    help: dict[str, Any] = _json(default_factory=dict)  # 转人工 or 提需求 → note, when, of whom
 
 
 class GapState(enum.StrEnum):
@@ -337,3 +338,20 @@ class CustomerMatch(SQLModel, table=True):
     reasons: list[list[str]] = _json()  # code, what it is about, day
     made_at: datetime = instant()
     generation: int = Field(sa_type=BigInteger, foreign_key="match_run.generation", index=True)
+
+
+class ModelDay(SQLModel, table=True):
+    """What models took on one local day 模型用量, for the whole bank.
+
+    `tokens` holds what is under way too, as it was set aside for it.
+    """
+
+    __tablename__ = "model_day"
+    __table_args__ = (
+        CheckConstraint("tokens >= 0 AND askings >= 0 AND turned_away >= 0", name="counts"),
+    )
+
+    day: date = Field(primary_key=True)
+    tokens: int = Field(default=0, sa_type=BigInteger)
+    askings: int = 0
+    turned_away: int = Field(default=0, description="quoted because the day's budget was used up")

@@ -23,6 +23,8 @@ Vectors = NDArray[np.float32]
 # Half of what a question or a read material says is gone after so many days.
 HALF_LIFE_DAYS = 14
 LOOK_BACK_DAYS = 90
+# As far back as readings of a topic are counted for an RM to read.
+LATELY_DAYS = 7
 MATURES_WITHIN = 30
 # The same material again is a nuisance before, and stale for a while after.
 SEEN_DAYS, STALE_DAYS = 30, 60
@@ -51,6 +53,7 @@ class Sign(StrEnum):
 
     ASKED = "asked"
     READ = "read"
+    OPENED = "opened"
     HOLDS = "holds"
     MATURES = "matures"
     TAGGED = "tagged"
@@ -59,10 +62,16 @@ class Sign(StrEnum):
 WEIGHTS = {
     Sign.ASKED: 1.0,
     Sign.MATURES: 0.6,
+    # Five seconds of reading say more than a title that was answered to, less than a question.
+    Sign.OPENED: 0.5,
     Sign.READ: 0.4,
     Sign.HOLDS: 0.3,
     Sign.TAGGED: 0.3,
 }
+
+
+# What was done fades; what is goes on.
+FADES = (Sign.ASKED, Sign.READ, Sign.OPENED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,7 @@ class Signal:
 
     sign: Sign
     text: str
-    about: str = ""  # suggestion id, product code, title or tag
+    about: str = ""  # suggestion id, product code, title, tag, or how often of which topic
     on: date | None = None
 
 
@@ -103,7 +112,7 @@ class Profile:
 def weight(signal: Signal, today: date) -> float:
     """How much a signal counts today; what was said or read fades, what is goes on."""
     strength = WEIGHTS[signal.sign]
-    if signal.sign not in (Sign.ASKED, Sign.READ) or signal.on is None:
+    if signal.sign not in FADES or signal.on is None:
         return strength
     fades: float = 0.5 ** (max(0, (today - signal.on).days) / HALF_LIFE_DAYS)
     return strength * fades

@@ -32,7 +32,7 @@ async def pick(
 ) -> Suggestion | Refused:
     """Make a reply of a chosen material, if this customer may get it now."""
     audience = Audience(now, question.channel.value, facts.branch_id, facts.risk_ceiling)
-    live = await library.only_live(
+    found = await library.usable(
         session,
         [version_id],
         now=now,
@@ -40,13 +40,13 @@ async def pick(
         branch_id=audience.branch,
         risk_ceiling=audience.risk_ceiling,
     )
-    if not live:
+    if not found:
         return Refused((NOT_FIT,))
-    [document] = await library.documents(session, [version_id])
+    [document] = found
     suggestion = _quoted(question, facts, document, now, generation)
     if document.kind in SHAPES:
         suggestion.attached = [str(version_id)]
-    suggestion.draft = await with_reminder(session, suggestion.draft, [document.material_id])
+    suggestion.draft = with_reminder(suggestion.draft, [document], [document.material_id])
     session.add(suggestion)
     await session.flush()
     SUGGESTIONS.labels(suggestion.state.value).inc()

@@ -10,7 +10,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from attribution import openings
 from attribution.models import Touchpoint, TouchpointKind
+from attribution.openings import Read
 from bank.calendar import local_day
 from compliance.suitability import customer_ceiling, expires_at
 from content import products
@@ -27,8 +29,9 @@ from customers.models import (
 )
 from knowledge.fitting import Standing, age_of, personas_of
 from knowledge.models import Suggestion, SuggestionState
-from knowledge.needs import LOOK_BACK_DAYS, MATURES_WITHIN, SOON, Profile, Sign, Signal
+from knowledge.needs import LATELY_DAYS, LOOK_BACK_DAYS, MATURES_WITHIN, SOON, Profile, Sign, Signal
 from knowledge.picking import PICKED
+from knowledge.readings import signals_of, topics_of
 
 QUESTIONS, TAGS = 5, 8
 # An answer within so long after a material shows that it was read.
@@ -54,6 +57,7 @@ class _Known:
     tags: list[str] = field(default_factory=list)
     questions: list[_Asked] = field(default_factory=list)  # newest first
     turned_down: set[UUID] = field(default_factory=set)
+    read: list[Read] = field(default_factory=list)  # what was read last at the end
     touched: list[Touchpoint] = field(default_factory=list)  # oldest first
     added_at: datetime | None = None
 
@@ -64,12 +68,13 @@ async def profiles_of(
     """The profiles of these customers at that moment, in their order."""
     ids = [customer.id for customer in customers]
     known: defaultdict[UUID, _Known] = defaultdict(_Known)
-    for gather in (_consents, _holdings, _tags, _said, _touched, _follows):
+    for gather in (_consents, _holdings, _tags, _said, _touched, _opened, _follows):
         await gather(session, ids, known, now)
     codes = {one.product_code for each in known.values() for one in each.holdings}
     about = {one.code: one for one in await products.by_codes(session, codes)}
     titles = await _titles(session, known)
-    return [_profile(one, known[one.id], about, titles, now) for one in customers]
+    topics = await topics_of(session, _read_versions(known))
+    return [_profile(one, known[one.id], about, titles, topics, now) for one in customers]
 
 
 Gathered = defaultdict[UUID, _Known]
@@ -90,7 +95,9 @@ async def _consents(
 async def _holdings(
     session: AsyncSession, ids: Sequence[UUID], known: Gathered, now: datetime
 ) -> None:
-    query = select(Holding).where(col(Holding.customer_id).in_(ids))
+    query = select(Holding).where(
+        col(Holding.customer_id).in_(ids), col(Holding.ended_on).is_(None)
+    )
     for holding in (await session.execute(query.order_by(col(Holding.id)))).scalars():
         known[holding.customer_id].holdings.append(holding)
 
@@ -135,6 +142,14 @@ async def _touched(
         known[point.customer_id].touched.append(point)
 
 
+async def _opened(
+    session: AsyncSession, ids: Sequence[UUID], known: Gathered, now: datetime
+) -> None:
+    since, lately = now - timedelta(days=LOOK_BACK_DAYS), now - timedelta(days=LATELY_DAYS)
+    for customer_id, read in await openings.read_since(session, ids, since, lately, now):
+        known[customer_id].read.append(read)
+
+
 async def _follows(
     session: AsyncSession, ids: Sequence[UUID], known: Gathered, now: datetime
 ) -> None:
@@ -149,8 +164,13 @@ async def _follows(
 
 async def _titles(session: AsyncSession, known: Gathered) -> dict[UUID, str]:
     ids = {p.version_id for each in known.values() for p in each.touched if p.version_id}
+    ids |= _read_versions(known)
     rows = select(col(Version.id), col(Version.title)).where(col(Version.id).in_(ids))
     return dict((await session.execute(rows)).all())
+
+
+def _read_versions(known: Gathered) -> set[UUID]:
+    return {one.version_id for each in known.values() for one in each.read}
 
 
 def _profile(
@@ -158,6 +178,7 @@ def _profile(
     known: _Known,
     about: dict[str, Product],
     titles: dict[UUID, str],
+    topics: dict[UUID, str],
     now: datetime,
 ) -> Profile:
     profiled, today = Purpose.PROFILING in known.purposes, local_day(now)
@@ -165,6 +186,10 @@ def _profile(
     seen = {p.material_id: local_day(p.at) for p in known.touched if p.material_id}
     if not profiled:
         return Profile(customer.id, standing, customer.stage, seen=seen)
+    # What they have read themselves is nothing new to them, whenever it was sent.
+    for one in known.read:
+        day = local_day(one.at)
+        seen[one.material_id] = max(day, seen.get(one.material_id, day))
     made = customer.risk_assessed_at if customer.risk_level else None
     matures = _matures(known.holdings, today)
     return Profile(
@@ -172,7 +197,7 @@ def _profile(
         standing=standing,
         stage=customer.stage,
         profiled=True,
-        signals=tuple(_signals(known, about, titles, matures)),
+        signals=tuple(_signals(known, about, titles, topics, matures)),
         held=frozenset(one.product_code for one in known.holdings),
         matures=matures,
         trust=_trust(known, now),
@@ -210,7 +235,11 @@ def _matures(holdings: Sequence[Holding], today: date) -> dict[str, date]:
 
 
 def _signals(
-    known: _Known, about: dict[str, Product], titles: dict[UUID, str], matures: dict[str, date]
+    known: _Known,
+    about: dict[str, Product],
+    titles: dict[UUID, str],
+    topics: dict[UUID, str],
+    matures: dict[str, date],
 ) -> list[Signal]:
     asked = [
         Signal(Sign.ASKED, one.question, str(one.id), local_day(one.created_at))
@@ -222,7 +251,8 @@ def _signals(
     ]
     soon = [Signal(Sign.MATURES, SOON, code, on) for code, on in sorted(matures.items())]
     tagged = [Signal(Sign.TAGGED, tag, tag) for tag in known.tags[:TAGS]]
-    return [*asked, *_read(known, titles), *holds, *soon, *tagged]
+    opened = signals_of(known.read, titles, topics)[-QUESTIONS:]
+    return [*asked, *opened, *_read(known, titles), *holds, *soon, *tagged]
 
 
 def _read(known: _Known, titles: dict[UUID, str]) -> list[Signal]:

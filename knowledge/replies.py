@@ -26,6 +26,7 @@ from knowledge.models import Suggestion, SuggestionState
 from knowledge.picking import PICKED
 from knowledge.suggestions import BELL, Refused, attached_versions, cited_versions
 from outbound import records
+from outbound.addressing import addressed
 from outbound.attachments import Attached, Stock, Unfit, prepare
 from outbound.check import Cause, Cleared, check_and_record
 from outbound.facts import Policy, Saying
@@ -72,6 +73,8 @@ async def clear(
         return Refused(attached.reasons)
     saying = await _saying(session, suggestion, text)
     saying = replace(saying, attachments=attached, notice_given=notice)
+    if stock is not None:
+        saying = await addressed(session, stock, saying, suggestion.id, now)
     answer = await check_and_record(session, saying, suggestion.id, policy, now)
     if isinstance(answer, Cleared):
         suggestion.sent_text = answer.text

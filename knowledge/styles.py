@@ -10,7 +10,9 @@ from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col, select
 
+from bank.models import Staff
 from customers.models import Customer
 from knowledge.models import Address, Closing, ReplyStyle, Tone
 
@@ -39,6 +41,17 @@ def read_choice(address: str, tone: str, closing: str) -> Choice | None:
 async def of(session: AsyncSession, staff_id: UUID) -> ReplyStyle:
     """The RM's style; without one, the draft stays as it is."""
     return await session.get(ReplyStyle, staff_id) or PLAIN
+
+
+async def with_rm(session: AsyncSession, staff_id: UUID) -> tuple[Staff, ReplyStyle]:
+    """The RM and their style, asked for together."""
+    rows = (
+        select(Staff, ReplyStyle)
+        .outerjoin(ReplyStyle, col(ReplyStyle.staff_id) == col(Staff.id))
+        .where(col(Staff.id) == staff_id)
+    )
+    rm, style = (await session.execute(rows)).one()
+    return rm, style or PLAIN
 
 
 async def choose(session: AsyncSession, staff_id: UUID, choice: Choice) -> None:

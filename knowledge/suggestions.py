@@ -5,7 +5,7 @@ each filter did, scores, draft, findings. What the RM makes of it is `knowledge/
 else writes its state.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,6 @@ from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from bank.calendar import local_day
 from bank.database import ring
 from bank.metrics import SUGGESTIONS
 from customers.book import CustomerFacts
@@ -134,20 +133,25 @@ def _filters(case: Case) -> dict[str, Any]:
         "channel": audience.channel,
         "branch": str(audience.branch) if audience.branch else None,
         "risk_ceiling": audience.risk_ceiling,
+        "above": [{"name": name, "rating": rating} for name, rating in case.above],
         "at": audience.now.isoformat(),
     }
 
 
 def _shown(match: Match) -> dict[str, Any]:
-    candidate = asdict(match.candidate)
-    kept = {name: candidate[name] for name in ("title", "kind", "matched_text", "risk")}
-    scores = {name: round(candidate[name], 4) for name in ("lexical", "dense")}
-    ids = {
-        "version_id": str(match.candidate.version_id),
-        "material_id": str(match.candidate.material_id),
+    candidate = match.candidate
+    return {
+        "title": candidate.title,
+        "kind": candidate.kind,
+        "matched_text": candidate.matched_text,
+        "risk": candidate.risk,
+        "lexical": round(candidate.lexical, 4),
+        "dense": round(candidate.dense, 4),
+        "version_id": str(candidate.version_id),
+        "material_id": str(candidate.material_id),
         "score": round(match.score, 4),
+        "reasons": list(match.reasons),
     }
-    return kept | scores | ids | {"reasons": list(match.reasons)}
 
 
 async def _word(
@@ -157,8 +161,8 @@ async def _word(
     sources = answers.sources()
     by = writer if await _may_word(session, suggestion, writer) else QuotingWriter()
     draft, verdict, reasons = await worded(session, case.what.text, sources, by)
-    touch = await finishing.of(session, case, draft)
-    text, against = await finishing.finished(session, draft, touch)
+    touch = await finishing.of(session, case, draft, answers.documents.values())
+    text, against = finishing.finished(draft, touch)
     suggestion.draft, suggestion.citations = text, citations_of(draft)
     suggestion.figures = [figures.kept() for figures in touch.figures]
     suggestion.verdict = stored(verdict)
@@ -169,30 +173,18 @@ async def _word(
     suggestion.state = SuggestionState.BLOCKED if blocked else SuggestionState.OFFERED
     if not blocked:
         others = finishing.others(draft, sources, answers.matches)
-        suggestion.variants = await finishing.variants(session, others, touch)
+        suggestion.variants = finishing.variants(others, touch)
 
 
 async def _may_word(session: AsyncSession, suggestion: Suggestion, writer: Writer) -> bool:
-    """Whether a model may still word, for this RM this minute and for the bank today (L-07)."""
+    """Whether a model may still word for this RM this minute (L-07); tokens are metered."""
     if writer.name == QUOTING:
         return True
     lately = select(func.count(col(Suggestion.id))).where(
         Suggestion.staff_id == suggestion.staff_id,
         col(Suggestion.created_at) > suggestion.created_at - timedelta(minutes=1),
     )
-    if (await session.execute(lately)).scalar_one() >= WORDINGS_A_MINUTE:
-        return False
-    today = select(col(Suggestion.id)).where(
-        func.date(func.timezone("Asia/Shanghai", col(Suggestion.created_at)))
-        == local_day(suggestion.created_at),
-        col(Suggestion.created_at) > suggestion.created_at - timedelta(days=1),
-        col(Suggestion.prompt_hash) != "",
-    )
-    most: int | None = getattr(writer, "a_day", None)
-    if most is None:
-        return True
-    spent = select(func.count()).select_from(today.limit(most).subquery())
-    return (await session.execute(spent)).scalar_one() < most
+    return (await session.execute(lately)).scalar_one() < WORDINGS_A_MINUTE
 
 
 def cited_versions(suggestion: Suggestion) -> set[UUID]:

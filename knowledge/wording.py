@@ -1,17 +1,19 @@
 """From passages to a reply that may be offered: drafted, judged, or else quoted word for word."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bank.metrics import SUGGESTION_SECONDS
 from compliance import citations, disclosures
 from compliance.guard import checked
 from compliance.verdict import Level, Verdict
 from compliance.verdict import Role as Speaker
 from content import products
+from content.library import LibraryDocument
 from knowledge.writer import QUOTING, Draft, QuotingWriter, Source, Writer, quote
 from outbound import stops
 
@@ -22,9 +24,10 @@ async def worded(
     session: AsyncSession, question: str, sources: Sequence[Source], writer: Writer
 ) -> tuple[Draft, Verdict, tuple[str, ...]]:
     """A draft with its judgement; one that strays or is refused gives way to quoting."""
-    if await stops.current(session) is not None:
+    if writer.name != QUOTING and await stops.current(session) is not None:
         writer = QuotingWriter()
-    draft = await writer.draft(question, sources)
+    with SUGGESTION_SECONDS.labels("draft").time():
+        draft = await writer.draft(question, sources)
     # Stopped while the model was writing: what it wrote is dropped (C-42).
     if draft.writer != QUOTING and await stops.current(session) is not None:
         draft = quote(sources)
@@ -49,6 +52,7 @@ async def _strays(session: AsyncSession, draft: Draft) -> bool:
     )
 
 
+@SUGGESTION_SECONDS.labels("check").time()
 def judge(draft: Draft, speaker: Speaker = Speaker.RM) -> tuple[Verdict, tuple[str, ...]]:
     """What the rules say of a draft: wording, and every number found in the passage it cites."""
     verdict = checked(draft.text, speaker)
@@ -63,10 +67,12 @@ def judge(draft: Draft, speaker: Speaker = Speaker.RM) -> tuple[Verdict, tuple[s
     return verdict, tuple(dict.fromkeys(reasons))
 
 
-async def with_reminder(session: AsyncSession, text: str, material_ids: Collection[UUID]) -> str:
+def with_reminder(
+    text: str, documents: Iterable[LibraryDocument], material_ids: Collection[UUID]
+) -> str:
     """The text with the statutory reminders of the products these materials speak of (C-17)."""
-    about = await products.of_materials(session, material_ids)
-    every = {product.id: product for found in about.values() for product in found}
+    cited = [document for document in documents if document.material_id in material_ids]
+    every = {product.id: product for document in cited for product in document.products}
     return disclosures.append(text, list(every.values()))
 
 

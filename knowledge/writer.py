@@ -17,11 +17,14 @@ import structlog
 from aiohttp import web
 from openai import AsyncOpenAI
 
+from knowledge.metering import Meter
+
 log = structlog.get_logger("knowledge")
 
 PATIENCE_SECONDS = 4.0
 MOST_SENTENCES = 8
 LONGEST_ANSWER = 4000
+ANSWER_TOKENS = 600
 
 
 @dataclass(frozen=True)
@@ -110,11 +113,11 @@ class OpenAIWriter:
         client: AsyncOpenAI,
         model: str,
         patience: float = PATIENCE_SECONDS,
-        a_day: int | None = None,
+        meter: Meter | None = None,
     ) -> None:
-        """`a_day` is how often it may be asked in a day; None where nobody has set a limit."""
+        """`meter` counts what it takes; None where nobody has set a budget."""
         self._client, self._model, self._patience = client, model, patience
-        self.a_day = a_day
+        self.meter = meter
         self.name = f"openai:{model}"
 
     async def draft(self, question: str, sources: Sequence[Source]) -> Draft:
@@ -122,7 +125,10 @@ class OpenAIWriter:
         try:
             asked = _asked(question, sources)
             async with asyncio.timeout(self._patience):
-                answer = await self._ask(asked)
+                answer = await self._metered(asked)
+            if answer is None:
+                log.info("writer_budget_used_up")
+                return quote(sources)
             prompt = hashlib.sha256(f"{INSTRUCTIONS}\n{asked}".encode()).hexdigest()
             return Draft(_cited(answer, sources), self.name, prompt)
         except Exception as error:
@@ -134,17 +140,35 @@ class OpenAIWriter:
         """Let go of the connections."""
         await self._client.close()
 
-    async def _ask(self, material: str) -> str:
+    async def _metered(self, asked: str) -> str | None:
+        """What the model answers; None where the bank's tokens of the day are used up."""
+        if self.meter is None:
+            return (await self._ask(asked))[0]
+        reserved = await self.meter.reserve(most_tokens(asked))
+        if reserved is None:
+            return None
+        answer, told = await self._ask(asked)
+        await self.meter.settle(reserved, told)
+        return answer
+
+    async def _ask(self, material: str) -> tuple[str, int]:
+        """Its words, and how many tokens the endpoint says it took; 0 where it does not say."""
         reply = await self._client.chat.completions.create(
             model=self._model,
             temperature=0.2,
-            max_tokens=600,
+            max_tokens=ANSWER_TOKENS,
             messages=[
                 {"role": "system", "content": INSTRUCTIONS},
                 {"role": "user", "content": material},
             ],
         )
-        return reply.choices[0].message.content or ""
+        told = getattr(reply.usage, "total_tokens", 0)
+        return reply.choices[0].message.content or "", told if isinstance(told, int) else 0
+
+
+def most_tokens(asked: str) -> int:
+    """What one wording is expected to take at most: a token a character, and the whole answer."""
+    return len(INSTRUCTIONS) + len(asked) + ANSWER_TOKENS
 
 
 def _asked(question: str, sources: Sequence[Source]) -> str:

@@ -26,6 +26,7 @@ class Stock:
 
     files: FileStore
     public_url: str
+    tracks: bool = True  # whether cards lead through links of their own (outbound/addressing.py)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -203,7 +203,7 @@ async def gather(session: AsyncSession, saying: Saying, now: datetime) -> Facts:
         staff=await session.get(Staff, saying.staff_id) if saying.staff_id else None,
         customer=who,
         documents=tuple(await library.documents(session, saying.version_ids)),
-        named=tuple(await named_in(session, saying.text)),
+        named=tuple(await products.named_in(session, saying.text)),
         suits=await usable(session, saying, who, ceiling, now),
         names=tuple(await _names(session, saying.text)),
         complains=customer is not None and await care.complains(session, customer.id),
@@ -234,11 +234,3 @@ async def _names(session: AsyncSession, text: str) -> Sequence[str]:
     if not any(offered(normalise(text))):
         return ()
     return (await session.execute(select(col(Product.name)))).scalars().all()
-
-
-async def named_in(session: AsyncSession, text: str) -> list[Product]:
-    """The products whose name or code stands in these words, looked for in the database."""
-    query = select(Product).where(
-        or_(func.strpos(text, col(Product.name)) > 0, func.strpos(text, col(Product.code)) > 0)
-    )
-    return list((await session.execute(query.order_by(col(Product.code)))).scalars())

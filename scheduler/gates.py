@@ -145,8 +145,7 @@ async def judge(
     version = await library.live_version_of(session, case.step.material_id, now)
     if version is None:
         return No((DEAD_MATERIAL,))
-    stock = Stock(files, settings.public_url)
-    said = await _may_be_said(session, case, version, settings, stock, now)
+    said = await _may_be_said(session, case, version, settings, stock_of(settings, files), now)
     if not isinstance(said, Sayable):
         return said
     against = _late(case, now) or _moment(case, policy_of(settings), marketing, now)
@@ -155,6 +154,11 @@ async def judge(
     if case.enrolment.arm == Arm.CONTROL:
         return Ghost(version.id)
     return Passed(version.id, said)
+
+
+def stock_of(settings: Settings, files: FileStore) -> Stock:
+    """Where attachments come from."""
+    return Stock(files, settings.public_url, settings.radar != "off")
 
 
 def _standing(case: Case) -> No | None:

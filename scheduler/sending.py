@@ -23,8 +23,9 @@ from bank.database import Sessions
 from bank.metrics import TOUCHES
 from bank.settings import Settings
 from content.files import FileMissing, FileStore, LocalFileStore
-from outbound import check, media, records
+from outbound import addressing, check, media, records
 from outbound import sending as outgoing
+from outbound.attachments import Stock
 from outbound.media import MediaIds
 from scheduler import enrolment, gates, reminders, touches
 from scheduler.models import SendTask, TaskState, Touch
@@ -159,7 +160,8 @@ async def prepare(
             _settle(case.touch, verdict, now, sent)
     await session.flush()
     await enrolment.complete(session, [touch.enrolment_id for touch in claimed], now)
-    orders = [await _intend(session, key, load, now, sent) for key, load in loads.items()]
+    stock = gates.stock_of(settings, files)
+    orders = [await _intend(session, stock, key, load, now, sent) for key, load in loads.items()]
     return [order for order in orders if order is not None]
 
 
@@ -177,12 +179,17 @@ def _settle(touch: Touch, verdict: gates.Verdict, now: datetime, sent: Sent) -> 
 
 
 async def _intend(
-    session: AsyncSession, key: Load, load: Sequence[Said], now: datetime, sent: Sent
+    session: AsyncSession,
+    stock: Stock,
+    key: Load,
+    load: Sequence[Said],
+    now: datetime,
+    sent: Sent,
 ) -> Order | None:
     """The task of one text, for everybody it could be written down for."""
     _, _, version_id, body = key
     cases, cleared = [], []
-    for case, said in load:
+    for case, said in await _addressed(session, stock, load, now):
         answer = await check.record(session, said, case.touch.id, now)
         if isinstance(answer, check.Cleared):
             cases.append(case)
@@ -202,6 +209,21 @@ async def _intend(
         enrolments=tuple(case.enrolment.id for case in cases),
         deferrals=max(case.touch.deferrals for case in cases),
     )
+
+
+async def _addressed(
+    session: AsyncSession, stock: Stock, load: Sequence[Said], now: datetime
+) -> list[Said]:
+    """A task for one customer carries links of their own; one for many carries shared ones."""
+    if len(load) == 1:
+        [(case, said)] = load
+        return [(case, await addressing.addressed_to_one(session, stock, said, case.touch.id, now))]
+    found = []
+    for case, said in load:
+        whose = f"{case.sop.id}/{case.staff.id}"
+        shared = await addressing.addressed_to_many(session, stock, said, whose, now)
+        found.append((case, shared))
+    return found
 
 
 async def _hand_over(

@@ -64,7 +64,9 @@ async def _maturing(session: AsyncSession, sop: Sop, today: date, until: date) -
     query = (
         select(col(Holding.customer_id), col(Holding.matures_on))
         .where(
-            col(Holding.matures_on).between(today, until), _outside(sop, Holding.customer_id, today)
+            col(Holding.matures_on).between(today, until),
+            col(Holding.ended_on).is_(None),
+            _outside(sop, Holding.customer_id, today),
         )
         .distinct()
         .order_by(col(Holding.matures_on), col(Holding.customer_id))

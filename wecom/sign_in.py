@@ -1,5 +1,6 @@
 """Signing in with WeCom, and the tickets a page inside it needs."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from wecom.calls import Calls
@@ -13,6 +14,14 @@ class SignedIn:
 
     userid: str
     user_ticket: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Whoever opened a page inside WeChat or WeCom: a member, a customer, or nobody we know."""
+
+    userid: str = ""
+    external_userid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,12 @@ class SignIn:
         if not userid:
             raise Outsider(call=answer.call)
         return SignedIn(userid, answer.text("user_ticket", ""))
+
+    async def visitor_of_code(self, code: str, timeout: float) -> Visitor:
+        """Return who opened the page, by this single-use code; TimeoutError when it takes long."""
+        async with asyncio.timeout(timeout):
+            answer = await self._calls.get("auth/getuserinfo", {"code": code})
+        return Visitor(answer.text("userid", ""), answer.text("external_userid", ""))
 
     async def detail(self, user_ticket: str) -> MemberDetail:
         """Return what the member agreed to show."""

@@ -23,6 +23,7 @@ from bot.bench import (
     retrieval,
     retrieval_tables,
     search,
+    sidebar,
     suggestions,
     tables,
     withdrawal,
@@ -49,10 +50,16 @@ def _suggestions() -> suggestions.Suggesting:
         return suggestions.measure(settings, suggestions.Plan())
 
 
+def _sidebar() -> sidebar.Sidebar:
+    with a_bank() as settings:
+        return sidebar.measure(settings, sidebar.Plan())
+
+
 MEASURED: dict[str, tuple[Callable[[], Any], Callable[[Console, Any], None]]] = {
     "callbacks": (_callbacks, tables.show_callbacks),
     "checker": (checker.measure, tables.show_checker),
     "suggestions": (_suggestions, tables.show_suggestions),
+    "sidebar": (_sidebar, tables.show_sidebar),
     "demo": (idle.measure, tables.show_idle),
 }
 
@@ -62,7 +69,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 @app.callback(invoke_without_command=True)
 def bench(
     context: typer.Context,
-    only: Annotated[str, typer.Option(help="Of callbacks,checker,suggestions,demo.")] = "",
+    only: Annotated[str, typer.Option(help="Of callbacks,checker,suggestions,sidebar,demo.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Measure everything but the installation."""
@@ -178,8 +185,8 @@ def matching_command(
 def search_command(
     sizes: Annotated[str, typer.Option(help="Rows, by commas.")] = "1000,10000,100000,1000000",
     indexes: Annotated[str, typer.Option(help="Of flat;ivf;pgvector, exact;pgvector, graph.")] = "",
-    materials: Annotated[
-        int, typer.Option(help="Then messages to suggestions, with so many materials.")
+    passages: Annotated[
+        int, typer.Option(help="Then messages to suggestions, with so many passages.")
     ] = 0,
     vectors: Annotated[str, typer.Option(help="With which vectors: faiss or pgvector.")] = "faiss",
     as_json: AsJson = False,
@@ -194,10 +201,10 @@ def search_command(
         with a_bank() as settings:
             found.append(search.measure(settings, plan))
         tables.show_searching(console, found[-1])
-    if materials:
+    if passages:
         with a_bank() as settings:
             at = settings.model_copy(update={"vectors": vectors})
-            found.append(suggestions.measure(at, suggestions.Plan(sizes=(materials,))))
+            found.append(suggestions.measure(at, suggestions.Plan(sizes=(passages,))))
         tables.show_suggestions(console, found[-1])
     _tell(found, as_json)
 

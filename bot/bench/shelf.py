@@ -137,6 +137,15 @@ def _of_series(named: str, body: str) -> str:
     return "\n\n".join(f"关于{named}：{part}" for part in body.split("\n\n"))
 
 
+def holding(wanted: int) -> int:
+    """How many materials it takes for so many passages."""
+    found, count = 0, 0
+    while found < wanted:
+        found += len(passages.split(passages.of_body(text_of(count).body)))
+        count += 1
+    return count
+
+
 def on_file_count() -> int:
     """How many texts the demo bank has; every so many numbers the subjects come again."""
     return len(_on_file())

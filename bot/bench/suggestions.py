@@ -2,14 +2,17 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import cycle, islice
+from pathlib import Path
 from time import perf_counter
 from uuid import UUID
 
 import psutil
 import uvloop
+from prometheus_client import REGISTRY
 from sqlalchemy import func
 from sqlmodel import col, select
 
@@ -19,6 +22,7 @@ from bot import loops
 from bot.app import Parts, open_parts
 from bot.bench import shelf
 from bot.bench.machine import percentile
+from bot.bench.watching import Spent, Watched, watched
 from bot.chat import conversations
 from bot.chat.conversations import Line
 from bot.chat.customer_chat import QUESTION_BELL
@@ -29,22 +33,36 @@ from knowledge.models import Suggestion
 from migrations import migrate
 
 PATIENCE_SECONDS = 30.0
+# What the product measures of itself, in the order of the road.
+MEASURED = ("search", "match", "draft", "check")
+CLAIMS, STORES = "UPDATE message SET lease_until", "INSERT INTO suggestion"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Sizes of the library, in growing order, and how many questions are asked at each."""
+    """Sizes of the library in passages, growing, and how many questions are asked at each."""
 
-    sizes: tuple[int, ...] = (150, 1_500, 10_000)
+    sizes: tuple[int, ...] = (1_000, 10_000, 100_000)
     questions: int = 140
     warm_up: int = 5
+
+
+@dataclass(frozen=True)
+class Each:
+    """What one of many waiting messages costs; processor time of this process and PostgreSQL."""
+
+    statements: float
+    transactions: float
+    product_cpu_ms: float
+    database_cpu_ms: float
 
 
 @dataclass(frozen=True)
 class Figures:
     """One size: seconds to build, to learn and to restore what was saved; ms to answer."""
 
-    materials: int
+    passages: int
+    rows: int  # of the index: titles, passages and example questions
     build_seconds: float
     learn_seconds: float
     restore_seconds: float
@@ -52,7 +70,10 @@ class Figures:
     memory_mib: float
     p50_ms: float
     p95_ms: float
+    p99_ms: float
     slowest_ms: float
+    parts_ms: dict[str, float]  # on average
+    each: Each
     outcomes: dict[str, int]
 
 
@@ -84,21 +105,24 @@ async def _measure(settings: Settings, plan: Plan) -> list[Figures]:
     for size in plan.sizes:
         # A folder for each size: nothing is found again, everything is built.
         at_size = settings.model_copy(update={"home": settings.home / str(size)})
+        materials = shelf.holding(size)
         async with open_parts(at_size) as parts:
             async with parts.sessions.begin() as session:
                 house = house or await shelf.a_house(session, utc_now())
-                await shelf.stock(session, house, stocked, size, utc_now())
-            stocked = size + 1
-            figures.append(await _at_size(at_size, parts, house, size, plan))
+                await shelf.stock(session, house, stocked, materials, utc_now())
+            stocked = materials + 1
+            data = settings.home / "postgres"
+            figures.append(await _at_size(at_size, parts, house, size, data, plan))
     return figures
 
 
 async def _at_size(
-    settings: Settings, parts: Parts, house: shelf.House, size: int, plan: Plan
+    settings: Settings, parts: Parts, house: shelf.House, size: int, data: Path, plan: Plan
 ) -> Figures:
     build = await _catch_up(parts)
+    materials = shelf.holding(size)
     async with parts.sessions.begin() as session:
-        await shelf.stock(session, house, size, size + 1, utc_now())
+        await shelf.stock(session, house, materials, materials + 1, utc_now())
     one_more = await _catch_up(parts)
     began = perf_counter()
     await loops.learn(parts)
@@ -107,9 +131,15 @@ async def _at_size(
     memory = psutil.Process().memory_info().rss / 2**20
     async with loops.running_loops(settings, parts, "worker"):
         await _ask(parts, house, f"warm-{size}", plan.warm_up)
-        took = sorted(await _ask(parts, house, f"asked-{size}", plan.questions))
+        before = _made()
+        with watched(parts.sessions) as seen:
+            asked = await _ask(parts, house, f"asked-{size}", plan.questions)
+        made = {part: 1000 * (now - before[part]) / len(asked) for part, now in _made().items()}
+    took = sorted(each.ms for each in asked)
+    outcomes = await _outcomes(parts.sessions, plan.questions)
     return Figures(
-        materials=size,
+        passages=size,
+        rows=sum(rows for _, rows in parts.index.hybrid.held_by),
         build_seconds=build,
         learn_seconds=learn,
         restore_seconds=restore,
@@ -117,8 +147,11 @@ async def _at_size(
         memory_mib=memory,
         p50_ms=percentile(took, 0.5),
         p95_ms=percentile(took, 0.95),
+        p99_ms=percentile(took, 0.99),
         slowest_ms=took[-1],
-        outcomes=await _outcomes(parts.sessions, plan.questions),
+        parts_ms=_parts(asked, seen, made),
+        each=await _queued(parts, house, f"queued-{size}", plan.questions, data),
+        outcomes=outcomes,
     )
 
 
@@ -140,17 +173,65 @@ async def _restored(settings: Settings, parts: Parts) -> float:
     return perf_counter() - began
 
 
-async def _ask(parts: Parts, house: shelf.House, name: str, count: int) -> list[float]:
-    """Milliseconds from each message's commit to the moment its suggestion is heard of."""
-    took = []
+@dataclass(frozen=True)
+class Asked:
+    """When a message was committed and when its suggestion was heard of."""
+
+    began: float
+    heard: float
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds between the two."""
+        return (self.heard - self.began) * 1000
+
+
+async def _ask(parts: Parts, house: shelf.House, name: str, count: int) -> list[Asked]:
+    """One message after the other, each when the one before has its suggestion."""
+    asked = []
     with parts.bells.ear(suggestions.BELL) as ear:
         for number, text in enumerate(islice(cycle(shelf.asked()), count)):
             customer = house.customers[number % len(house.customers)]
             await store(parts.sessions, house.rm, customer, f"{name}-{number}", text, utc_now())
             began = perf_counter()
             await asyncio.wait_for(ear.get(), PATIENCE_SECONDS)
-            took.append((perf_counter() - began) * 1000)
-    return took
+            asked.append(Asked(began, perf_counter()))
+    return asked
+
+
+def _made() -> dict[str, float]:
+    """Seconds spent so far on each part the product itself measures."""
+    name = "siyu_suggestion_seconds_sum"
+    return {part: REGISTRY.get_sample_value(name, {"part": part}) or 0.0 for part in MEASURED}
+
+
+def _parts(asked: Sequence[Asked], seen: Watched, made: dict[str, float]) -> dict[str, float]:
+    """Milliseconds of a suggestion on average: before it is claimed, part by part, stored, else."""
+    wait = store = 0.0
+    for each in asked:
+        stored = next(s for s in seen.statements if s.at > each.began and s.begins(STORES))
+        mine = [s for s in seen.statements if s.task == stored.task and s.at < stored.at]
+        wait += max(0.0, [s.at for s in mine if s.begins(CLAIMS)][-1] - each.began)
+        store += each.heard - stored.at
+    means = {"wait": 1000 * wait / len(asked), **made, "store": 1000 * store / len(asked)}
+    return means | {"rest": sum(each.ms for each in asked) / len(asked) - sum(means.values())}
+
+
+async def _queued(parts: Parts, house: shelf.House, name: str, count: int, data: Path) -> Each:
+    """So many messages answered in one go, and nothing else done meanwhile."""
+    for number, text in enumerate(islice(cycle(shelf.asked()), count)):
+        customer = house.customers[number % len(house.customers)]
+        await store(parts.sessions, house.rm, customer, f"{name}-{number}", text, utc_now())
+    before = Spent.until_now(data)
+    with watched(parts.sessions) as seen:
+        await parts.dispatcher.answer_new(utc_now())
+    spent = Spent.until_now(data).since(before)
+    return Each(
+        statements=len(seen.statements) / count,
+        transactions=seen.commits / count,
+        product_cpu_ms=1000 * spent.product / count,
+        database_cpu_ms=1000 * spent.database / count,
+    )
 
 
 async def store(

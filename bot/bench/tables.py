@@ -19,7 +19,8 @@ from bot.bench.matching import Matching
 from bot.bench.mix import SHARES
 from bot.bench.processes import Memory
 from bot.bench.search import Searching
-from bot.bench.suggestions import Suggesting
+from bot.bench.sidebar import Sidebar
+from bot.bench.suggestions import Figures, Suggesting
 from bot.bench.withdrawal import Withdrawals
 
 WORDS = {
@@ -115,18 +116,51 @@ def show_searching(console: Console, found: Searching) -> None:
 
 
 def show_suggestions(console: Console, found: Suggesting) -> None:
-    """Size by size, and what tenfold growth costs."""
+    """Size by size: how long, of which what, what it costs, and what tenfold growth costs."""
     title = f"Message to stored suggestion, {found.plan.questions} questions each"
-    answering = ("p50 ms", "p95 ms", "max ms", "became")
-    indexing = ("build s", "learn s", "restore s", "1 more ms", "RSS MiB")
-    table = _table(title, *answering, *indexing)
+    table = _table(title, "p50 ms", "p95 ms", "p99 ms", "max ms", "became")
     for size in found.sizes:
         became = ", ".join(f"{count} {state}" for state, count in sorted(size.outcomes.items()))
-        figures = (size.p50_ms, size.p95_ms, size.slowest_ms)
+        figures = (size.p50_ms, size.p95_ms, size.p99_ms, size.slowest_ms)
+        table.add_row(_size(size), *(f"{ms:.0f}" for ms in figures), became)
+    console.print(table)
+    _show_parts(console, found)
+    _show_indexing(console, found)
+    smallest, largest = found.sizes[0], found.sizes[-1]
+    console.print(
+        f"{largest.passages / smallest.passages:.0f} times the passages: "
+        f"{largest.p50_ms / smallest.p50_ms:.1f} times the time to answer, "
+        f"{largest.build_seconds / smallest.build_seconds:.1f} times the time to build\n"
+    )
+
+
+def _size(size: Figures) -> str:
+    return f"{size.passages:,} passages, {size.rows:,} rows"
+
+
+def _show_parts(console: Console, found: Suggesting) -> None:
+    parts = list(found.sizes[0].parts_ms)
+    costs = ("statements", "transactions", "CPU ms", "database CPU ms")
+    table = _table("Of which on average, ms; and what one of many waiting costs", *parts, *costs)
+    for size in found.sizes:
+        each = size.each
         table.add_row(
-            f"{size.materials:,} materials",
-            *(f"{ms:.0f}" for ms in figures),
-            became,
+            _size(size),
+            *(f"{size.parts_ms[part]:.1f}" for part in parts),
+            f"{each.statements:.1f}",
+            f"{each.transactions:.1f}",
+            f"{each.product_cpu_ms:.1f}",
+            f"{each.database_cpu_ms:.1f}",
+        )
+    console.print(table)
+
+
+def _show_indexing(console: Console, found: Suggesting) -> None:
+    head = ("build s", "learn s", "restore s", "1 more ms", "RSS MiB")
+    table = _table("The index", *head)
+    for size in found.sizes:
+        table.add_row(
+            _size(size),
             f"{size.build_seconds:.1f}",
             f"{size.learn_seconds:.1f}",
             f"{size.restore_seconds:.1f}",
@@ -134,12 +168,25 @@ def show_suggestions(console: Console, found: Suggesting) -> None:
             f"{size.memory_mib:.0f}",
         )
     console.print(table)
-    smallest, largest = found.sizes[0], found.sizes[-1]
-    console.print(
-        f"{largest.materials / smallest.materials:.0f} times the materials: "
-        f"{largest.p50_ms / smallest.p50_ms:.1f} times the time to answer, "
-        f"{largest.build_seconds / smallest.build_seconds:.1f} times the time to build\n"
-    )
+
+
+def show_sidebar(console: Console, found: Sidebar) -> None:
+    """From navigation to the draft on the screen, step by step."""
+    title = f"Sidebar opened {found.plan.openings} times, ms from navigation on"
+    steps = ("frame", "scripts", "asks", "answered", "drawn")
+    head = (*steps, "p50", "p95", "max", "requests", "KiB", "statements")
+    table = _table(title, *head)
+    for name, opened in (("nothing kept", found.first), ("again", found.again)):
+        table.add_row(
+            name,
+            *(f"{ms:.0f}" for ms in opened.steps_p50_ms.values()),
+            *(f"{ms:.0f}" for ms in (opened.p50_ms, opened.p95_ms, opened.slowest_ms)),
+            f"{opened.requests:.0f}",
+            f"{opened.kib:.0f}",
+            f"{opened.statements:.0f}",
+        )
+    console.print(table)
+    console.print(f"goal: p95 below {found.plan.goal_ms:.0f} ms\n")
 
 
 def show_checker(console: Console, held_out: HeldOut) -> None:

@@ -5,15 +5,18 @@ from typing import Any
 
 from bot.chaos import (
     burst,
+    canaries,
     days,
     forged,
     indexes,
+    invented,
     killed,
     orders,
     outage,
     poison,
     refusals,
     tokens,
+    unapproved,
     withdrawn,
 )
 from bot.chaos.found import Found
@@ -35,6 +38,9 @@ SCENARIOS: dict[str, Scenario] = {
     "F-18": burst.burst,
     "F-20": withdrawn.withdrawn,
     "days": days.days,
+    "L-01": unapproved.unapproved,
+    "L-02": canaries.canaries,
+    "L-08": invented.invented,
     "S-01": forged.forged,
     "S-02": forged.replayed,
     "S-03": forged.bombs,

@@ -18,7 +18,8 @@ from wecom.errors import WeComError
 
 def stock_of(request: web.Request) -> Stock:
     """The files and the public address attachments come from."""
-    return Stock(request.app[FILES], request.app[SETTINGS].public_url)
+    settings = request.app[SETTINGS]
+    return Stock(request.app[FILES], settings.public_url, settings.radar != "off")
 
 
 async def in_bubbles(

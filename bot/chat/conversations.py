@@ -91,6 +91,17 @@ async def claim_unanswered(session: AsyncSession, now: datetime) -> UUID | None:
     return (await session.execute(CLAIM, claim)).scalar_one_or_none()
 
 
+async def take_up(session: AsyncSession, message_id: UUID) -> Message | None:
+    """The message, marked as answered and ours until the transaction ends; None if it was."""
+    answered = (
+        update(Message)
+        .where(col(Message.id) == message_id, col(Message.answered).is_(False))
+        .values(answered=True, failure="")
+        .returning(Message)
+    )
+    return (await session.execute(answered)).scalar_one_or_none()
+
+
 async def give_up_lost(session: AsyncSession, now: datetime) -> None:
     """Rule out messages whose last try ended with its process."""
     lost = (

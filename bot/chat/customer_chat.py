@@ -236,14 +236,14 @@ async def answer(
     writer: Writer,
     now: datetime,
 ) -> None:
-    """Suggest a reply to one stored message, once; none where the relation is over."""
-    message.answered, message.failure = True, ""
-    if await book.active_follow(session, message.staff_id, message.customer_id) is None:
+    """Suggest a reply to one message that was taken up; none where the relation is over."""
+    known = await book.followed(
+        session, message.staff_id, col(Customer.id) == message.customer_id, now
+    )
+    if known is None:
         return
-    customer = await session.get_one(Customer, message.customer_id)
-    facts = await book.facts_of(session, customer, now)
     turns = await hearing.turns_before(
         session, message.staff_id, message.customer_id, message.sent_at
     )
     question = Question(f"message:{message.id}", message.text, message.staff_id, turns=turns)
-    await suggestions.suggest(session, question, facts, index=index, writer=writer, now=now)
+    await suggestions.suggest(session, question, known.facts, index=index, writer=writer, now=now)

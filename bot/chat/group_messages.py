@@ -17,6 +17,7 @@ from customers import group_seats
 from customers.models import CustomerGroup
 from desk.signed import Signed
 from outbound import check, records
+from outbound.addressing import addressed
 from outbound.attachments import Stock, Unfit, prepare
 from outbound.facts import FIXED, QUOTING, Policy, Saying, Seat
 from outbound.models import Door, OutboundMessage, OutboundState
@@ -152,6 +153,7 @@ async def clear(
     saying = await saying_of(session, it, stock, now)
     if isinstance(saying, Refused):
         return saying
+    saying = await addressed(session, stock, saying, it.key, now)
     answer = await check.check_and_record(session, saying, it.key, policy, now)
     return answer if isinstance(answer, check.Cleared) else Refused(answer.reasons)
 

@@ -27,12 +27,13 @@ BY_RULE = {
 
 @dataclass(frozen=True)
 class Words:
-    """A customer's message to an RM, and where it stands."""
+    """A customer's message to an RM or at 微信客服, and where it stands."""
 
     source: str
     text: str
-    customer_id: UUID
-    staff_id: UUID
+    customer_id: UUID | None
+    staff_id: UUID | None
+    contact: str = ""  # of whoever writes at 微信客服
 
 
 async def note(session: AsyncSession, words: Words, now: datetime) -> None:
@@ -51,6 +52,7 @@ async def note(session: AsyncSession, words: Words, now: datetime) -> None:
                 kind=kind,
                 customer_id=words.customer_id,
                 staff_id=words.staff_id,
+                contact=words.contact,
                 source=words.source,
                 sentence=masked_question(words.text)[:LONGEST_TURN],
                 because=read.reasons if same else (BY_RULE[kind],),

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from bank.bells import BELLS, EVERYBODY
+from bank.bells import BELLS, EVERYBODY, Rung
 from knowledge import indexing
 
 HEARTBEAT_SECONDS = 20.0
@@ -21,12 +21,13 @@ async def nudges(request: web.Request, bell: str, chat: str, stands: Stands) -> 
     It ends with what the page may see: every nudge asks whether that still stands.
     """
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-    await response.prepare(request)
     bells = request.app[BELLS]
     with bells.ear(bell) as rung, bells.ear(indexing.BELL) as changed:
-        # What happened before the stream stood was heard by nobody.
-        heard = True
+        # What happened before the stream stood was heard by no ear.
+        heard = _missed(bells.since(request.query.get("since", "")), bell, chat)
+        # The page may be closed at any moment, before its stream stands as well.
         with suppress(ConnectionResetError):
+            await response.prepare(request)
             while True:
                 await response.write(NUDGE if heard else b": here\n\n")
                 heard = await _heard(chat, rung, changed)
@@ -34,6 +35,14 @@ async def nudges(request: web.Request, bell: str, chat: str, stands: Stands) -> 
                     await response.write(NUDGE)  # The open page looks, and is told whose it is not.
                     break
     return response
+
+
+def _missed(lately: list[Rung] | None, bell: str, chat: str) -> bool:
+    """Whether the page may be older than what it shows; it is if nobody can say."""
+    if lately is None:
+        return True
+    mine = ((bell, chat), (bell, EVERYBODY))
+    return any(rung in mine or rung.name == indexing.BELL for rung in lately)
 
 
 async def _heard(chat: str, rung: asyncio.Queue[str], changed: asyncio.Queue[str]) -> bool:

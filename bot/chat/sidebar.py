@@ -3,27 +3,27 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 from yarl import URL
 
-from attribution import touchpoints
-from attribution.models import Touchpoint
+from bank.bells import BELLS
 from bank.models import Role, Staff
 from bot.chat import conversations, sidebar_scripts
 from bot.chat.nudging import nudges
-from bot.chat.sidebar_scripts import SeriesItem
+from bot.chat.sidebar_scripts import Item
 from bot.models import Message
 from compliance.suitability import needs_notice
-from content import library, products, sendable
+from content import library, sendable
 from content.models import Kind
 from content.scripts import ALL
 from content.sendable import Sendable
 from customers import book
-from customers.models import Customer, CustomerTag, Follow, Holding
-from customers.tags import tags_of
+from customers.models import Customer, Follow, Stage
 from desk.keys import SESSIONS, SETTINGS, WECOM
 from desk.permissions import allow, streaming
 from desk.render import fragment, page, see_other
@@ -55,6 +55,7 @@ TABS = (
     ("tasks", "任务"),
 )
 SCRIPTS = ("script", "faq")
+KEPT = "kept"
 REJECT_REASONS = ("答非所问", "语气不合适", "内容过时", "客户情况不符", "其他")
 
 
@@ -75,6 +76,15 @@ class Chat:
     facts: book.CustomerFacts
     tab: str
     tabs: tuple[tuple[str, str], ...] = TABS
+    stages: tuple[Stage, ...] = tuple(Stage)
+
+
+@dataclass(frozen=True)
+class Risky:
+    """What may not be recommended to this customer: its name and risk level."""
+
+    name: str
+    rating: int
 
 
 @dataclass(frozen=True)
@@ -90,8 +100,11 @@ class SuggestTab:
     usable: dict[UUID, library.LibraryDocument]  # suggestion that may be sent now → its material
     attached: dict[UUID, list[Sendable]]  # suggestion → what is sent beside its text
     notices: frozenset[UUID]  # suggestions that need the special notice to the elderly first
+    until: dict[str, datetime | None]  # cited version → the end of its validity
+    risky: dict[UUID, Risky]  # suggestions whose material is too risky for the customer by now
     stopped: frozenset[UUID]  # drafts of a model that may not be sent while models are stopped
     model_stop: ModelStop | None
+    since: str  # the moment of the bells before anything of this was read
     reject_reasons: tuple[str, ...] = REJECT_REASONS
 
 
@@ -101,24 +114,13 @@ class MaterialTab:
 
     chat: Chat
     query: str
-    documents: list[library.LibraryDocument]
+    items: list[Item]  # as they would be sent
     certificate: str  # what stands against selling; then only education is listed
     shelf: str  # the branch of the tree of scripts that is shown
     favourites: frozenset[UUID]  # materials the RM keeps at hand
-    kind: str  # of material that is shown; empty for all
+    kind: str  # of material that is shown, KEPT for what is kept at hand, empty for all
     kinds: list[Kind]  # of which there is something
-    series: list[SeriesItem]  # what is shown, where it is sent one after another
-
-
-@dataclass(frozen=True)
-class ProfileTab:
-    """`画像`: facts, tags, holdings and what happened."""
-
-    chat: Chat
-    tags: list[CustomerTag]
-    holdings: list[Holding]
-    products: dict[str, str]  # product code → name
-    trail: list[Touchpoint]
+    in_series: bool  # whether what is shown is sent one after another
 
 
 @dataclass(frozen=True)
@@ -174,14 +176,13 @@ async def _config(request: web.Request, address: str) -> str:
 
 async def chat_of(request: web.Request, tab: str = "suggest") -> Chat | None:
     """The chat named in the address, if its customer is this RM's own, whatever else they see."""
-    session, now = session_of(request), now_of(request)
-    customer = await book.find_contact(session, signed(request), request.match_info["contact"])
-    if customer is None:
-        return None
-    follow = await book.active_follow(session, signed(request).id, customer.id)
-    if follow is None:
-        return None
-    return Chat(customer, follow, await book.facts_of(session, customer, now), tab)
+    known = await _followed(request, session_of(request))
+    return Chat(known.customer, known.follow, known.facts, tab) if known else None
+
+
+async def _followed(request: web.Request, session: AsyncSession) -> book.Followed | None:
+    contact = col(Customer.external_userid) == request.match_info["contact"]
+    return await book.followed(session, signed(request).id, contact, now_of(request))
 
 
 def not_yours(request: web.Request) -> web.Response:
@@ -216,6 +217,7 @@ async def suggestion_list(request: web.Request) -> web.Response:
 async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
     """The newest suggestions of a chat and the question they answer."""
     session, now, who = session_of(request), now_of(request), signed(request)
+    since = request.app[BELLS].mark
     newest = await suggestions.open_for(session, who.id, chat.customer.id)
     lines = await conversations.latest(session, who.id, chat.customer.id, 10)
     asked = [line for line in lines if line.speaker == "customer"]
@@ -240,8 +242,15 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
             for key, documents in usable.items()
             if needs_notice(chat.facts.age, max(document.risk for document in documents))
         ),
+        until={
+            str(document.version_id): document.valid_until
+            for documents in usable.values()
+            for document in documents
+        },
+        risky=await _risky(session, [s for s in shown if s.id not in usable], chat),
         stopped=stopped,
         model_stop=stop,
+        since=since,
     )
 
 
@@ -268,7 +277,7 @@ async def _usable(
 ) -> dict[UUID, list[library.LibraryDocument]]:
     """The suggestions all of whose sources this customer may get now; the main one comes first."""
     offered = [s for s in shown if s.state is SuggestionState.OFFERED]
-    live = await library.only_live(
+    found = await library.usable(
         session,
         {version for s in offered for version in suggestions.cited_versions(s)},
         now=now,
@@ -276,14 +285,31 @@ async def _usable(
         branch_id=chat.facts.branch_id,
         risk_ceiling=chat.facts.risk_ceiling,
     )
-    documents = {d.version_id: d for d in await library.documents(session, live)}
+    documents = {document.version_id: document for document in found}
     return {
         s.id: [
             documents[s.version_id],
             *(documents[one] for one in suggestions.cited_versions(s) if one != s.version_id),
         ]
         for s in offered
-        if s.version_id is not None and suggestions.cited_versions(s) <= live
+        if s.version_id is not None and suggestions.cited_versions(s) <= documents.keys()
+    }
+
+
+async def _risky(
+    session: AsyncSession, unusable: list[Suggestion], chat: Chat
+) -> dict[UUID, Risky]:
+    """Of what may not be sent now, that whose product is above what the customer may bear."""
+    gone = (SuggestionState.OFFERED, SuggestionState.WITHDRAWN)
+    asked = {s.id: s.version_id for s in unusable if s.state in gone and s.version_id}
+    if not asked:
+        return {}
+    found = {d.version_id: d for d in await library.documents(session, set(asked.values()))}
+    ceiling = chat.facts.risk_ceiling
+    return {
+        key: Risky(found[version].title, found[version].risk)
+        for key, version in asked.items()
+        if version in found and found[version].risk > ceiling
     }
 
 
@@ -318,68 +344,102 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
     chat = await chat_of(request, tab)
     if chat is None:
         return not_yours(request)
-    query = request.query.get("q", "").strip()
-    documents = await _documents(request, chat, query)
-    documents = await sidebar_scripts.on_shelf(request, documents)
+    session, who, query = session_of(request), signed(request), request.query.get("q", "").strip()
+    certificate = await _certificate(session, who.id, now_of(request))
     key = request.query.get("shelf", ALL)
     in_series = tab == "scripts" and sidebar_scripts.is_series(key)
-    wanted = [d for d in documents if in_series or (str(d.kind) in SCRIPTS) == (tab == "scripts")]
-    certificate = await _certificate(session_of(request), signed(request).id, now_of(request))
-    if certificate:
-        wanted = [d for d in wanted if d.kind is Kind.EDUCATION and not d.risk]
-    kind, there = request.query.get("kind", ""), {d.kind for d in wanted}
-    wanted = [d for d in wanted if kind in ("", d.kind)]
-    shown = wanted[: FOUND if query else LISTED]
-    session, age = session_of(request), chat.facts.age
+    kinds = {one for one in Kind if in_series or (one in SCRIPTS) == (tab == "scripts")}
+    kept = await sidebar_scripts.favourites(request)
+    wanted = Wanted(chat, query, kinds, request.query.get("kind", ""), kept, bool(certificate))
+    shown, there = await _documents(request, wanted)
     context = MaterialTab(
         chat,
         query,
-        shown,
+        await sidebar_scripts.as_sent(session_of(request), shown, chat.facts.age),
         certificate,
         key,
-        await sidebar_scripts.favourites(request),
-        kind,
+        kept,
+        wanted.kind,
         [one for one in Kind if one in there],
-        await sidebar_scripts.in_series(session, shown, age) if in_series and not query else [],
+        in_series=in_series and not query,
     )
     return fragment(request, "sidebar/_chat.html", context)
 
 
-async def _documents(request: web.Request, chat: Chat, query: str) -> list[library.LibraryDocument]:
-    session, now = session_of(request), now_of(request)
-    if query:
-        index = request.app[LIBRARY_INDEX]
-        return await finding.find(
-            session, query, chat.facts, Channel.SINGLE_CHAT, index, now, 2 * LISTED
+@dataclass(frozen=True)
+class Wanted:
+    """What is looked for on a tab: words, the kinds it shows, the one picked, or what is kept.
+
+    An RM who passes on education alone speaks of no product at all (C-34).
+    """
+
+    chat: Chat
+    query: str
+    of_tab: set[Kind]
+    kind: str  # one kind, KEPT, or empty for all
+    kept: frozenset[UUID]
+    education_only: bool
+
+    @property
+    def kinds(self) -> set[Kind]:
+        """The kinds that may be shown."""
+        return self.of_tab & {Kind.EDUCATION} if self.education_only else self.of_tab
+
+    @property
+    def audience(self) -> dict[str, Any]:
+        """For whom it must be fit."""
+        facts = self.chat.facts
+        return {
+            "channel": Channel.SINGLE_CHAT.value,
+            "branch_id": facts.branch_id,
+            "risk_ceiling": 0 if self.education_only else facts.risk_ceiling,
+        }
+
+    def fits(self, document: library.LibraryDocument) -> bool:
+        """Whether it may be shown here."""
+        return document.kind in self.kinds and not (self.education_only and document.risk)
+
+    def picks(self, document: library.LibraryDocument) -> bool:
+        """Whether it is of the kind that was picked, or kept where that was."""
+        return self.kind in ("", document.kind) or (
+            self.kind == KEPT and document.material_id in self.kept
         )
-    return await library.live_documents(
-        session,
-        now,
-        channel=Channel.SINGLE_CHAT.value,
-        branch_id=chat.facts.branch_id,
-        risk_ceiling=chat.facts.risk_ceiling,
-    )
 
 
-@routes.get("/sidebar/{contact}/profile")
-@SIDEBAR
-async def profile_tab(request: web.Request) -> web.Response:
-    """Who this is."""
-    chat = await chat_of(request, "profile")
-    if chat is None:
-        return not_yours(request)
-    session, customer = session_of(request), chat.customer
-    holdings = await book.holdings_of(session, customer.id)
-    held = await products.by_codes(session, {h.product_code for h in holdings})
-    names = {product.code: product.name for product in held}
-    context = ProfileTab(
-        chat,
-        await tags_of(session, customer.id),
-        holdings,
-        names,
-        await touchpoints.of_customer(session, customer.id, 20),
-    )
-    return fragment(request, "sidebar/_chat.html", context)
+async def _documents(
+    request: web.Request, wanted: Wanted
+) -> tuple[list[library.LibraryDocument], set[Kind]]:
+    """The first of what fits, and of which kinds there is something."""
+    session, now = session_of(request), now_of(request)
+    inside = await sidebar_scripts.on_shelf(request)
+    if not wanted.query and inside is None:
+        there = await library.live_kinds(session, now, **wanted.audience) & wanted.kinds
+        kept = wanted.kept if wanted.kind == KEPT else None
+        kinds = {one for one in there if wanted.kind in ("", KEPT, one)}
+        first = await library.live_documents(
+            session, now, kinds=kinds, materials=kept, limit=LISTED, **wanted.audience
+        )
+        return first, there
+    found = [one for one in await _found(request, wanted, inside) if wanted.fits(one)]
+    shown = [one for one in found if wanted.picks(one)]
+    return shown[: FOUND if wanted.query else LISTED], {one.kind for one in found}
+
+
+async def _found(
+    request: web.Request, wanted: Wanted, inside: list[UUID] | None
+) -> list[library.LibraryDocument]:
+    """What answers the words, or all of a branch of the tree, in its order."""
+    session, now = session_of(request), now_of(request)
+    if wanted.query:
+        index, facts = request.app[LIBRARY_INDEX], wanted.chat.facts
+        found = await finding.find(
+            session, wanted.query, facts, Channel.SINGLE_CHAT, index, now, 2 * LISTED
+        )
+    else:
+        found = await library.usable(session, inside or [], now=now, **wanted.audience)
+    by_version = {one.version_id: one for one in found}
+    order = list(by_version) if inside is None else inside
+    return [by_version[one] for one in order if one in by_version]
 
 
 @routes.get("/sidebar/{contact}/tasks")
@@ -404,20 +464,18 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
     It ends with the relation: whoever ends one rings, and every nudge asks whether it still stands.
     """
-    customer = await _own_customer(request)
+    customer = await own_customer(request)
     if customer is None:
         raise web.HTTPNotFound
 
     async def stands() -> bool:
-        return await _own_customer(request) is not None
+        return await own_customer(request) is not None
 
     return await nudges(request, suggestions.BELL, f"{customer}:{signed(request).id}", stands)
 
 
-async def _own_customer(request: web.Request) -> UUID | None:
+async def own_customer(request: web.Request) -> UUID | None:
+    """The RM's own customer of the address, in a transaction apart: a stream has none."""
     async with request.app[SESSIONS]() as session:
-        who, contact = signed(request), request.match_info["contact"]
-        customer = await book.find_contact(session, who, contact)
-        if customer is None or await book.active_follow(session, who.id, customer.id) is None:
-            return None
-        return customer.id
+        known = await _followed(request, session)
+        return known.customer.id if known else None

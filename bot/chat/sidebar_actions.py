@@ -3,7 +3,7 @@
 from uuid import uuid4
 
 from aiohttp import web
-from sqlmodel import select
+from sqlmodel import col, select
 
 from bank import audit
 from bot.chat import hearing
@@ -174,21 +174,13 @@ async def own_suggestion(request: web.Request) -> tuple[Suggestion, Chat]:
     wanted = uuid_of(request.match_info["id"])
     query = select(Suggestion).where(Suggestion.id == wanted, Suggestion.staff_id == who.id)
     suggestion = (await session.execute(query.with_for_update())).scalar_one_or_none()
-    customer = await _customer(request, suggestion)
-    if suggestion is None or customer is None:
-        raise web.HTTPNotFound
-    follow = await book.active_follow(session, who.id, customer.id)
-    if follow is None:
-        raise web.HTTPNotFound
-    return suggestion, Chat(
-        customer, follow, await book.facts_of(session, customer, now), "suggest"
-    )
-
-
-async def _customer(request: web.Request, suggestion: Suggestion | None) -> Customer | None:
     if suggestion is None:
-        return None
-    return await book.find(session_of(request), signed(request), suggestion.customer_id)
+        raise web.HTTPNotFound
+    whose = col(Customer.id) == suggestion.customer_id
+    known = await book.followed(session, who.id, whose, now)
+    if known is None:
+        raise web.HTTPNotFound
+    return suggestion, Chat(known.customer, known.follow, known.facts, "suggest")
 
 
 def says(reasons: list[str]) -> web.Response:

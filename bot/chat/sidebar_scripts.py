@@ -1,6 +1,7 @@
-"""话术 beside a chat: the tree of the library of scripts, and what an RM keeps at hand."""
+"""话术 and 素材 beside a chat: the tree of scripts, what an RM keeps at hand, how it is sent."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from aiohttp import web
@@ -8,17 +9,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.models import Role
+from bot.chat.bridging import uuid_of
 from compliance.suitability import needs_notice
-from content import scripts, sendable
+from content import library, scripts, sendable
 from content.library import LibraryDocument
 from content.script_models import ScriptFavourite
 from content.scripts import ALL, Branch
 from content.sendable import Sendable
 from desk.permissions import allow
 from desk.render import fragment
-from desk.signed import now_of, session_of, signed
+from desk.signed import Signed, now_of, session_of, signed
+from wecom.channels import Channel
 
 routes = web.RouteTableDef()
+
+HIGHEST = 5  # What one keeps at hand is for customers of every level; sending asks again.
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,8 @@ def _shows(branch: Branch, key: str) -> bool:
 
 
 @dataclass(frozen=True)
-class SeriesItem:
-    """One of a series 组合话术: its words, what goes beside them, what must be said first."""
+class Item:
+    """A material as it is sent: its words, what goes beside them, what must be said first."""
 
     document: LibraryDocument
     words: str
@@ -75,13 +80,13 @@ def is_series(key: str) -> bool:
     return key.startswith("series:")
 
 
-async def in_series(
+async def as_sent(
     session: AsyncSession, found: list[LibraryDocument], age: int | None
-) -> list[SeriesItem]:
+) -> list[Item]:
     """These as they will be sent to somebody of this age."""
     beside = await sendable.of_versions(session, [one.version_id for one in found])
     return [
-        SeriesItem(
+        Item(
             one,
             one.passages[0].text if one.passages else "",
             beside.get(one.version_id),
@@ -91,16 +96,14 @@ async def in_series(
     ]
 
 
-async def on_shelf(request: web.Request, documents: list[LibraryDocument]) -> list[LibraryDocument]:
-    """Of what this customer may get, the scripts of the branch asked for, in its order."""
+async def on_shelf(request: web.Request) -> list[UUID] | None:
+    """The versions of the branch of the tree asked for, in its order; None for all of it."""
     key = request.query.get("shelf", ALL).replace("\0", "")
     if key == ALL:
-        return documents
+        return None
     session, who = session_of(request), signed(request)
     known = await scripts.all_scripts(session, who, now_of(request), everywhere=False)
-    usable = {document.material_id: document for document in documents}
-    inside = await scripts.inside(session, known, key, who)
-    return [usable[s.material.id] for s in inside if s.material.id in usable]
+    return [script.version.id for script in await scripts.inside(session, known, key, who)]
 
 
 async def favourites(request: web.Request) -> frozenset[UUID]:
@@ -111,6 +114,24 @@ async def favourites(request: web.Request) -> frozenset[UUID]:
     return frozenset((await session_of(request).execute(rows)).scalars())
 
 
+async def _live(session: AsyncSession, wanted: str, who: Signed, now: datetime) -> tuple[UUID, str]:
+    """A material that is no script; 404 unless the RM's branch may use it beside a chat."""
+    version = await library.live_version_of(session, uuid_of(wanted), now)
+    if version is None:
+        raise web.HTTPNotFound
+    live = await library.only_live(
+        session,
+        {version.id},
+        now=now,
+        channel=Channel.SINGLE_CHAT.value,
+        branch_id=who.branch_id,
+        risk_ceiling=HIGHEST,
+    )
+    if not live:
+        raise web.HTTPNotFound
+    return version.material_id, version.title
+
+
 @routes.post("/sidebar/{contact}/favourite")
 @allow(Role.RM, place="sidebar")
 async def favourite(request: web.Request) -> web.Response:
@@ -118,10 +139,8 @@ async def favourite(request: web.Request) -> web.Response:
     session, who, now = session_of(request), signed(request), now_of(request)
     wanted = str((await request.post()).get("material", ""))
     known = await scripts.all_scripts(session, who, now, everywhere=False)
-    script = next((s for s in known if str(s.material.id) == wanted), None)
-    if script is None:
-        raise web.HTTPNotFound
-    kept = await scripts.keep_at_hand(session, script.material.id, who, now)
-    here = f"/sidebar/{request.match_info['contact']}"
-    part = StarPart(here, script.material.id, script.version.title, kept)
+    titles = {str(s.material.id): (s.material.id, s.version.title) for s in known}
+    material_id, title = titles.get(wanted) or await _live(session, wanted, who, now)
+    kept = await scripts.keep_at_hand(session, material_id, who, now)
+    part = StarPart(f"/sidebar/{request.match_info['contact']}", material_id, title, kept)
     return fragment(request, "sidebar/_star_now.html", part)

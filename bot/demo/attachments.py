@@ -1,7 +1,7 @@
 """Pictures, files and cards at work in the demo bank: a SOP, a welcome, and what was sent."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 
 from attribution.models import TouchpointKind
@@ -15,8 +15,10 @@ from bot.demo.said import Spoken, said
 from bot.models import Speaker
 from compliance import disclosures
 from content.models import StoredFile
+from content.particulars import Particulars
 from content.script_models import ScriptFolder, ScriptLevel, ScriptPlace
 from content.sendable import SHAPES
+from customers.models import Consent, Purpose
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.picking import PICKED
 from outbound.attachments import Attached
@@ -38,6 +40,9 @@ SENT = (
     (43, "IMG-002"),
     (36, "LNK-001"),
 )
+# An article for readers (bot/demo/readings.py): by the first RM, to customers who let us look.
+READ = ((46, "ART-001"), (42, "ART-001"), (39, "ART-001"), (37, "ART-001"), (35, "ART-001"),
+        (34, "ART-001"), (33, "ART-001"))  # fmt: skip
 SERIES, SERIES_DAYS = "赎回答疑", 90
 IN_SERIES = ("FAQ-001", "IMG-001", "LNK-001")
 STEPS = ((0, "10:30", "IMG-002"), (3, "15:00", "LNK-001"))
@@ -54,6 +59,27 @@ def attachments(rows: Rows, cast: People, shelf: Shelf, today: date, seed: int) 
         paper = shelf.beside[code]
         client, bond = rng.choice(list(_willing(cast, paper, at)))
         _sent(rows, chats, client, bond, paper, at)
+    span = [at_local(today - timedelta(days=READ[end][0]), time(12)) for end in (0, -1)]
+    for (days, code), (client, bond) in zip(READ, _readers(rows, cast, span), strict=False):
+        at = at_local(today - timedelta(days=days), time(15, rng.randrange(60), rng.randrange(60)))
+        _sent(rows, chats, client, bond, shelf.beside[code], at)
+
+
+def _readers(rows: Rows, cast: People, span: Sequence[datetime]) -> Iterator[tuple[Client, Bond]]:
+    """Customers of the first RM all the while, who agreed to personal recommendations."""
+    first = min(one.userid for one in cast.having(Role.RM))
+    profiled = {
+        consent.customer_id
+        for consent in rows.of(Consent)
+        if consent.purpose is Purpose.PROFILING and consent.withdrawn_at is None
+    }
+    for client in cast.clients:
+        if (
+            client.first.rm.userid == first
+            and client.id in profiled
+            and all(client.first.holds(at) for at in span)
+        ):
+            yield client, client.first
 
 
 def _willing(cast: People, paper: Paper, at: datetime) -> Iterator[tuple[Client, Bond]]:
@@ -183,17 +209,17 @@ def _picked(client: Client, rm: Staff, paper: Paper, at: datetime) -> Suggestion
 
 def _attached(rows: Rows, paper: Paper) -> Attached:
     """As it stood in the row of what was said."""
-    version, told = paper.version, paper.version.particulars["card"]
+    version, told = paper.version, Particulars.read(paper.version.particulars).card
     file = next((f for f in rows.of(StoredFile) if f.id == version.file_id), None)
     shape = SHAPES[paper.material.kind]
     return Attached(
         version_id=version.id,
         shape=shape,
-        title=told["title"] or (file.name if file else version.title),
-        note=told["text"],
-        url=told["url"],
-        app_id=told["app_id"],
-        page=told["page"],
+        title=told.title or (file.name if file else version.title),
+        note=told.text,
+        url=told.url,
+        app_id=told.app_id,
+        page=told.page,
         file_id=version.file_id,
         sha256=file.sha256 if file else "",
     )

@@ -18,6 +18,7 @@ from bot.demo.library import line, shelves
 from bot.demo.money import brought_along, holdings, purchases, reported, settle
 from bot.demo.people import People, people
 from bot.demo.product_changes import product_changes
+from bot.demo.readings import readings
 from bot.demo.rows import Rows
 from bot.demo.sequences import sequences
 from bot.demo.service import service
@@ -47,6 +48,7 @@ def written(today: date, seed: int, settings: Settings) -> Rows:
     bought = purchases(cast, shelf, shares, replies, today, seed)
     sequences(rows, cast, shelf, shares, bought, today, seed, settings)
     attachments(rows, cast, shelf, today, seed)
+    readings(rows, today, seed, settings)
     holdings(rows, shares, today)
     reported(rows, bought)
     channels(rows, cast, shelf, today, seed, settings)

@@ -46,6 +46,11 @@ class Position:
     bought_on: date
 
     @property
+    def key(self) -> tuple[str, date]:
+        """What a customer bought of a product on a day is one position."""
+        return self.product.code, self.bought_on
+
+    @property
     def matures_on(self) -> date | None:
         if self.product.term_days is None or self.product.kind is ProductKind.INSURANCE:
             return None
@@ -94,7 +99,7 @@ def brought_along(cast: People, shelf: Shelf, today: date, seed: int) -> Shares:
     for client in cast.clients:
         for _ in range(rng.choice(HELD[client.row.tier])):
             position = _old_position(client, shelf, today, rng)
-            if position is not None:
+            if position is not None and position.key not in {p.key for p in shares.of(client)}:
                 shares.add(position)
     return shares
 
@@ -228,6 +233,7 @@ def holdings(rows: Rows, shares: Shares, today: date) -> None:
                 amount_cents=position.cents,
                 bought_on=position.bought_on,
                 matures_on=position.matures_on,
+                ended_on=None,
             )
         )
 

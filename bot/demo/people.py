@@ -17,6 +17,7 @@ from bot.demo.rows import Rows, fact, ident, row
 from compliance.suitability import customer_ceiling, expires_at
 from customers.models import (
     Consent,
+    CorpTag,
     Customer,
     CustomerTag,
     Follow,
@@ -24,6 +25,7 @@ from customers.models import (
     Purpose,
     Stage,
 )
+from customers.tags import WECOM
 
 CUSTOMERS = 400
 ADDED_OVER_DAYS = 425
@@ -123,12 +125,27 @@ def people(rows: Rows, today: date, seed: int) -> People:
     staff = [_staff(person, branches, today, rng) for person in names()["staff"]]
     rms = [person for person in staff if person.roles == [Role.RM.value]]
     clients = [_client(number, rms, today, rng) for number in range(CUSTOMERS)]
-    rows.add(*branches, *staff, *(client.row for client in clients))
+    rows.add(*branches, *staff, *(client.row for client in clients), *_company_tags())
     for client in clients:
         _relate(rows, client, rng)
         _agree(rows, client, today, rng)
         _tag(rows, client, rng)
     return People(branches, staff, clients)
+
+
+def _company_tags() -> list[CorpTag]:
+    """The bank's tags as its WeCom has them, group by group."""
+    return [
+        row(
+            CorpTag,
+            tag_id=f"et{ident('corp tag', name).hex}",
+            group_id=f"et{ident('corp tag group', group).hex}",
+            group_name=group,
+            name=name,
+        )
+        for group, members in names()["tags"]["company"].items()
+        for name in members
+    ]
 
 
 def _staff(
@@ -284,7 +301,7 @@ def _agree(rows: Rows, client: Client, today: date, rng: random.Random) -> None:
 def _tag(rows: Rows, client: Client, rng: random.Random) -> None:
     by_rule = _facts_as_tags(client, rng)
     by_rm = rng.sample(names()["tags"]["rm"], rng.choices((0, 1, 2), (35, 45, 20))[0])
-    told = [(name, "规则") for name in by_rule] + [(name, client.first.rm.name) for name in by_rm]
+    told = [(name, "规则") for name in by_rule] + [(name, WECOM) for name in by_rm]
     for name, source in told:
         rows.add(
             fact(

@@ -1,8 +1,9 @@
 """The story of the product, played over real HTTP without a person.
 
-A material is written and approved, a customer asks, the RM sends, the material is withdrawn, a
-new customer gets the first touch of a SOP, a conversion arrives and is credited. Each step looks
-into the tables for what it should have stored and fails loudly if it is not there.
+A material is written and approved, a customer asks, the RM sends, an article is read, a new
+customer gets the first touch of a SOP, a conversion arrives and is credited, the material is
+withdrawn. Each step looks into the tables for what it should have stored and fails loudly if it is
+not there.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from bank.models import Role, Staff
 from bank.settings import Settings
 from bot.app import Parts
 from bot.demo import run
+from bot.demo.reading import read
 from bot.demo.visitor import StepFailed, Visitor
 from bot.models import ContactWay, WayState, Welcome, WelcomeState
 from content.models import Material, State, Version
@@ -423,7 +425,7 @@ async def _seen_since(scene: Scene) -> list[tuple[str, str]]:
     return [
         (line["external_userid"], line["text"])
         for line in lines
-        if datetime.fromisoformat(line["at"]) >= scene.began
+        if line["msgtype"] == "text" and datetime.fromisoformat(line["at"]) >= scene.began
     ]
 
 
@@ -432,6 +434,7 @@ STEPS: tuple[tuple[str, str, Play], ...] = (
     ("approve", "另一位审批人通过，几秒后可被检索", _approve),
     ("ask", "客户发来问题，推荐回复带出处入库", _ask),
     ("send", "客户经理从侧边栏发送，客户看到一次", _send),
+    ("read", "客户经理发出图文，客户点开阅读，轨迹实时可见", read),
     ("join", "新客户扫码添加，欢迎语送达，新客陪伴自动入组", _join),
     ("touch", "首个触达到点，客户经理确认，结果收回", _touch),
     ("convert", "行内成交导入，按三种口径归因到分", _convert),

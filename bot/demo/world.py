@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,13 +11,16 @@ from sqlmodel import col, func, select
 from bank.models import ROLE_LABELS, Branch, Role, Staff
 from bot.chat.customer_chat import ARCHIVE
 from bot.demo.group_world import Rooms, said, seeded_groups
+from bot.demo.people import names
 from bot.demo.service import seeded_service
 from bot.models import ContactWay, Cursor, Speaker, WayState
 from bot.models import Message as StoredMessage
-from customers.models import Customer, Follow
+from customers.models import CorpTag, Customer, CustomerTag, Follow
+from customers.tags import WECOM
 from wecom.contact_ways import ONE_MEMBER, QR_CODE
 from wecom.simulator import Contact, FollowRelation, Member, World
 from wecom.simulator.channels import ContactWay as PlatformWay
+from wecom.simulator.channels import Tag, TagGroup
 from wecom.simulator.state import Message
 
 REMEMBERED = timedelta(days=30)
@@ -35,6 +39,7 @@ async def seeded_world(session: AsyncSession) -> World:
     world.groups.update(rooms.groups)
     world.join_ways.update(rooms.join_ways)
     world.contact_ways.update(await _contact_ways(session))
+    world.tag_groups.update(await _tag_groups(session))
     world.messages.extend(await _messages(session, rooms))
     world.service = await seeded_service(session)
     position = len(world.messages)
@@ -79,6 +84,7 @@ async def _follows(session: AsyncSession) -> list[FollowRelation]:
         .where(col(Customer.external_userid).is_not(None), col(Staff.enabled))
         .order_by(col(Follow.added_at), col(Follow.id))
     )
+    worn = await _worn(session)
     return [
         FollowRelation(
             userid=userid,
@@ -89,9 +95,41 @@ async def _follows(session: AsyncSession) -> list[FollowRelation]:
             remark=follow.remark,
             add_way=follow.add_way or 0,
             deleted_at=follow.removed_at,
+            tags=worn.get(follow.customer_id, []),
+            personal_tags=_own_words(follow),
         )
         for follow, userid, contact in (await session.execute(query))
     ]
+
+
+async def _worn(session: AsyncSession) -> dict[UUID, list[str]]:
+    """The company tags of each customer, by id; every manager of theirs has put them on."""
+    query = (
+        select(CustomerTag.customer_id, CorpTag.tag_id)
+        .join(CorpTag, col(CorpTag.name) == CustomerTag.name)
+        .where(CustomerTag.source == WECOM)
+        .order_by(col(CustomerTag.name))
+    )
+    worn: dict[UUID, list[str]] = {}
+    for customer_id, tag_id in await session.execute(query):
+        worn.setdefault(customer_id, []).append(tag_id)
+    return worn
+
+
+def _own_words(follow: Follow) -> list[str]:
+    """Every third relation has a tag of the manager's own."""
+    words: list[str] = names()["tags"]["personal"]
+    return [words[follow.id.int % len(words)]] if follow.id.int % 3 == 0 else []
+
+
+async def _tag_groups(session: AsyncSession) -> dict[str, TagGroup]:
+    """The company's tags as the bank knows them."""
+    made = (await session.execute(select(func.min(Follow.added_at)))).scalar_one()
+    groups: dict[str, TagGroup] = {}
+    for tag in (await session.execute(select(CorpTag).order_by(CorpTag.tag_id))).scalars():
+        group = groups.setdefault(tag.group_id, TagGroup(tag.group_id, tag.group_name, made))
+        group.tags[tag.tag_id] = Tag(tag.tag_id, tag.name, made)
+    return groups
 
 
 async def _contact_ways(session: AsyncSession) -> dict[str, PlatformWay]:

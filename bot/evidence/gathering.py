@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col, select
 
-from attribution.models import Conversion, Credit, Touchpoint
+from attribution.models import Conversion, Credit, Opening, Touchpoint, TrackedLink
 from bank.audit_chain import GENESIS
 from bank.models import AuditEntry, AuditLink
 from bot.groups.models import GroupMessage
@@ -63,6 +63,7 @@ async def about_customer(
     await _touched(session, made, touches)
     await _said(session, made, _to(customer))
     await _earned(session, made)
+    await _opened(session, made, _links_to(customer))
     await _material(session, files, made, _cited(suggestions) | _sent(touches, made))
     await _audited(session, made)
     return made
@@ -80,6 +81,8 @@ async def about_touch(session: AsyncSession, files: FileStore, touch_id: UUID) -
     await _said(session, made, and_(*said))
     seen = (col(Touchpoint.source) == "touch") & (col(Touchpoint.source_id) == str(touch_id))
     made.chapters["touchpoints"] = _dumped(await _all(session, Touchpoint, seen))
+    its = (col(TrackedLink.source) == "touch") & (col(TrackedLink.source_id) == str(touch_id))
+    await _opened(session, made, its)
     await _material(session, files, made, _sent([touch], made))
     await _audited(session, made)
     return made
@@ -104,10 +107,13 @@ async def _person(session: AsyncSession, made: Gathered) -> None:
         ("tags", CustomerTag),
         ("holdings", Holding),
         ("holds", LegalHold),
-        ("care_alerts", CareAlert),
     ):
         theirs = col(table.customer_id) == made.customer.id
         made.chapters[name] = _dumped(await _all(session, table, theirs))
+    alerts = col(CareAlert.customer_id) == made.customer.id
+    if contact := made.customer.external_userid:
+        alerts = or_(alerts, col(CareAlert.contact) == contact)
+    made.chapters["care_alerts"] = _dumped(await _all(session, CareAlert, alerts))
 
 
 async def _chats(session: AsyncSession, made: Gathered) -> None:
@@ -171,6 +177,23 @@ async def _earned(session: AsyncSession, made: Gathered) -> None:
     shares = col(Credit.conversion_id).in_([one.id for one in bought])
     made.chapters["conversions"] = _dumped(bought)
     made.chapters["credits"] = _dumped(await _all(session, Credit, shares))
+
+
+def _links_to(customer: Customer) -> ColumnElement[bool]:
+    theirs = col(TrackedLink.customer_id) == customer.id
+    if not customer.external_userid:
+        return theirs
+    return or_(theirs, col(TrackedLink.contact) == customer.external_userid)
+
+
+async def _opened(session: AsyncSession, made: Gathered, where: ColumnElement[bool]) -> None:
+    """The links that were sent, and everything that is logged of their openings."""
+    links = await _all(session, TrackedLink, where)
+    theirs: ColumnElement[bool] = col(Opening.code).in_([one.code for one in links])
+    if made.about == "customer":
+        theirs = or_(theirs, col(Opening.customer_id) == made.customer.id)
+    made.chapters["tracked_links"] = _dumped(links)
+    made.chapters["openings"] = _dumped(await _all(session, Opening, theirs))
 
 
 def _cited(suggestions: list[Suggestion]) -> set[UUID]:

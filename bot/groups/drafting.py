@@ -67,7 +67,7 @@ async def draft(
 ) -> Draft:
     """The best approved passage for a group on this question, quoted; or that there is none."""
     found = await answers.look_up(session, question, audience, index)
-    answer = await answers.for_group(session, found)
+    answer = answers.for_group(found)
     if isinstance(answer, Unanswered):
         return Draft(Advice.NONE, reason="；".join(answer.reasons))
     return _quoted(answer, found.tier)

@@ -184,23 +184,25 @@ class Dispatcher:
         A message for which none can be made is tried three times and then ruled out with its
         reason, shown at `/system/inbound`; it holds up no other one.
         """
-        async with self.sessions.begin() as session:
-            await conversations.give_up_lost(session, now)
         answered = 0
         while message_id := await self._claim_message(now):
             answered += await self._answer(message_id, now)
         return answered
 
     async def _claim_message(self, now: datetime) -> UUID | None:
+        """The next one; where none is due, those whose process died are ruled out."""
         async with self.sessions.begin() as session:
-            return await conversations.claim_unanswered(session, now)
+            message_id = await conversations.claim_unanswered(session, now)
+            if message_id is None:
+                await conversations.give_up_lost(session, now)
+            return message_id
 
     async def _answer(self, message_id: UUID, now: datetime) -> bool:
         """One message, one transaction; a failure leaves nothing behind but its reason."""
         try:
             async with self.sessions.begin() as session:
-                message = await session.get_one(Message, message_id, with_for_update=True)
-                if message.answered:
+                message = await conversations.take_up(session, message_id)
+                if message is None:
                     return False
                 await customer_chat.answer(
                     session, message, index=self.index, writer=self.writer, now=now

@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bank.database import Sessions
 from bank.settings import Settings
 from bot.models import ServiceMessage, ServiceSession, ServiceSpeaker
+from bot.service import caring, saying, words
 from bot.service import handover as service_handover
 from bot.service import rows as service_rows
-from bot.service import saying, words
 from bot.service.greeting import answers_here
 from bot.service.rows import Words
 from compliance.courtesy import is_courtesy
@@ -141,6 +141,8 @@ class Assistant:
             # The assistant holds the session and may not speak: it must let go of it.
             ours = chat.state == ServiceState.ROBOT
             return HandOver(words.STOPPED_SINCE) if ours else Leave(words.OFF)
+        if await caring.needs_person(session, chat):
+            return HandOver(words.why_a_person(question.text) or words.CARED_FOR)
         fixed = self._fixed(question, chat, now)
         return fixed or await self._quoted(session, question, chat, now)
 
@@ -167,7 +169,7 @@ class Assistant:
         """An approved passage, sure enough and clean as a whole; else a person."""
         audience = Audience(now, Channel.KF.value, None, UNKNOWN_CUSTOMER)
         found = await answers.look_up(session, question.text, audience, self.index)
-        answer = await answers.quoted(session, found, self.settings.service_confidence)
+        answer = answers.quoted(found, self.settings.service_confidence)
         question.confidence = answer.confidence
         if isinstance(answer, answers.Unanswered):
             return HandOver("；".join(answer.reasons))
@@ -212,6 +214,8 @@ class Assistant:
             return words.STOPPED
         if chat.state not in service_rows.ANSWERABLE:
             return words.REPLACED
+        if await caring.needs_person(session, chat):
+            return words.CARED_FOR
         answer = await saying.clear(session, self.settings, chat, message, now)
         if isinstance(answer, Cleared):
             return answer

@@ -17,6 +17,7 @@ from sqlmodel import col, select
 from bank.database import Sessions, ring
 from bank.settings import Settings
 from bot.models import ServiceAccount, ServiceMessage, ServiceSession, ServiceSpeaker
+from bot.service import caring as service_caring
 from bot.service import greeting as service_greeting
 from bot.service import rows as service_rows
 from bot.service import saying, words
@@ -174,6 +175,7 @@ async def _hear(session: AsyncSession, chat: ServiceSession, pulled: Pulled, now
         return False
     if speaker is ServiceSpeaker.CUSTOMER:
         await _customer_wrote(session, chat, pulled.sent_at)
+        await service_caring.hear(session, chat, message, now)
     elif _is_news(chat, pulled.sent_at):
         chat.state, chat.servicer = int(ServiceState.SERVICER), pulled.servicer
         chat.changed_at = pulled.sent_at

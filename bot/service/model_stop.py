@@ -1,17 +1,20 @@
 """停用模型: the page that says whether models may word, who stopped them, and how it is lifted."""
 
 from dataclasses import dataclass
+from datetime import date
 from uuid import UUID
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
+from bank.calendar import local_day
 from bank.models import Role, Staff
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import page, see_other
 from desk.signed import now_of, session_of, signed
+from knowledge import metering
 from outbound import stops
 from outbound.models import ModelStop
 
@@ -19,6 +22,18 @@ routes = web.RouteTableDef()
 
 SEES = (Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
 LATEST = 20
+DAYS = 14
+
+
+@dataclass(frozen=True)
+class UsedDay:
+    """What models took on one day."""
+
+    day: date
+    tokens: int
+    share: float  # of the budget of today, in per cent
+    askings: int
+    turned_away: int
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,9 @@ class ModelPage:
     earlier: list[ModelStop]
     names: dict[UUID, str]
     model: str  # its name; empty where the bank has none
+    days: list[UsedDay]  # what it took, newest first
+    a_day: int  # tokens it may take
+    used_up: bool  # whether today's replies are quoted because of that
     may_ask: bool
     may_lift: bool
     may_stop: bool
@@ -73,11 +91,16 @@ async def _page(request: web.Request, refused: str = "", because: str = "") -> w
     newest = query.order_by(col(ModelStop.stopped_at).desc()).limit(LATEST)
     earlier = list((await session.execute(newest)).scalars())
     asked_by = stop.asked_by if stop else None
+    days = await _days(session, settings.llm_tokens_a_day)
+    today = local_day(now_of(request))
     context = ModelPage(
         stop=stop,
         earlier=earlier,
         names=await _names(session, [*earlier, *([stop] if stop else [])]),
         model=settings.llm_model if settings.llm_base_url else "",
+        days=days,
+        a_day=settings.llm_tokens_a_day,
+        used_up=any(one.day == today and one.turned_away for one in days),
         may_ask=stop is not None and who.may(Role.HQ),
         may_lift=asked_by not in (None, who.id) and who.may(Role.COMPLIANCE),
         may_stop=stop is None and who.may(Role.HQ, Role.COMPLIANCE),
@@ -85,6 +108,16 @@ async def _page(request: web.Request, refused: str = "", because: str = "") -> w
         because=because,
     )
     return page(request, "bot/model_stop.html", context, status=409 if refused else 200)
+
+
+async def _days(session: AsyncSession, a_day: int) -> list[UsedDay]:
+    return [
+        UsedDay(
+            one.day, one.tokens, 100 * one.tokens / a_day if a_day else 100.0, one.askings,
+            one.turned_away,
+        )
+        for one in await metering.latest(session, DAYS)
+    ]  # fmt: skip
 
 
 async def _names(session: AsyncSession, stops_shown: list[ModelStop]) -> dict[UUID, str]:

@@ -31,6 +31,7 @@ from bot.welcoming.welcome_outcomes import LATE, SENT, Ended, Repeat, over, read
 from bot.welcoming.welcome_rows import Arrived
 from bot.welcoming.welcome_text import NOT_STAFF, NoWords, Words
 from outbound import media, records, sending
+from outbound.addressing import addressed_to_one
 from outbound.attachments import Stock
 from outbound.check import Cleared, Refused, record
 from outbound.facts import Policy
@@ -150,7 +151,7 @@ class Greeter:
         words = await self._words(session, replace(said, channel_key=row.channel_key))
         if isinstance(words, NoWords):
             return await self._unsaid(session, words, row.id)
-        cleared = await record(session, words.passed, row.id, now)
+        cleared = await self._cleared(session, words, row.id)
         if isinstance(cleared, Refused):
             return Ended(WelcomeState.NO_MATERIAL, "；".join(cleared.reasons))
         row.version_id, row.lease_until, row.attempts = (
@@ -159,6 +160,14 @@ class Greeter:
             row.attempts + 1,
         )
         return Greeting(row.id, said.code, cleared, row.created_at, unclear=True)
+
+    async def _cleared(
+        self, session: AsyncSession, words: Words, welcome_id: UUID
+    ) -> Cleared | Refused:
+        """Written down as it will be read: with links of this one welcome."""
+        now = self.now()
+        passed = await addressed_to_one(session, self.stock, words.passed, welcome_id, now)
+        return await record(session, passed, welcome_id, now)
 
     async def _unsaid(self, session: AsyncSession, words: NoWords, welcome_id: UUID) -> Ended:
         """Why nobody is welcomed; what the check refused is kept."""
@@ -200,7 +209,7 @@ class Greeter:
         )
         if welcome_id is None:
             return None
-        cleared = await record(session, words.passed, welcome_id, now)
+        cleared = await self._cleared(session, words, welcome_id)
         if isinstance(cleared, Refused):
             ended = Ended(WelcomeState.NO_MATERIAL, "；".join(cleared.reasons))
             await self._note(session, welcome_id, ended, said.created_at)

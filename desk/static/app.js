@@ -394,7 +394,7 @@
       const plain = responseText && responseText.length < 300 && !responseText.startsWith("<");
       toast(plain ? responseText : `操作没有完成（${status}），请稍后重试。`, "red");
     });
-    document.body.addEventListener("htmx:sendError", () => toast("网络不通，操作没有提交。请检查网络后重试。", "red"));
+    document.body.addEventListener("htmx:sendError", ({ detail }) => toast(detail.requestConfig?.verb === "get" ? "网络不通，请检查网络后重试。" : "网络不通，操作没有提交。请检查网络后重试。", "red"));
     const here = new URL(location.href);
     if (here.searchParams.has("done")) {
       here.searchParams.delete("done");

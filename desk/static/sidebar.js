@@ -6,6 +6,8 @@
   const PAGE = Math.random().toString(36).slice(2);
   const all = (selector, from = document) => Array.from(from.querySelectorAll(selector));
   const show = (id) => content.replaceChildren(document.getElementById(id).content.cloneNode(true));
+  // Opened again without losing what is typed: a sign-in that ended is renewed on the way.
+  const reopen = () => { window.siyuSide.typed.pack(); location.reload(); };
   const csrf = () => document.querySelector('meta[name="csrf"]').content;
   const invoke = (name, params) => new Promise((resolve) => window.wx.invoke(name, params, resolve));
 
@@ -79,6 +81,7 @@
     stuck.delete(at);
     const answer = await post(`${at}/sent`, { parts: done });
     if (card.dataset.take) finished(card);
+    window.siyuSide.typed.forget(card.querySelector("[data-draft]")?.id);
     if (answer?.ok) swapped(card, await answer.text());
     else refuse(card, ["消息已发给客户，但系统还没有记下，稍后会自动补记。请不要重复发送。"]);
     return false;
@@ -92,7 +95,8 @@
     card.dataset.state = "sent";
     Object.assign(card.querySelector("[data-mark]"), { textContent: "已发送", className: "tag tag-green" });
     tell(card, []);
-    progress(card.closest("[data-series]"));
+    const series = card.closest("[data-series]");
+    if (series) progress(series);
   }
 
   function progress(series, words = "") {
@@ -166,7 +170,7 @@
     try {
       const options = { method: "POST", redirect: "manual", headers: { "X-CSRF-Token": csrf() }, body: new URLSearchParams(fields) };
       const answer = await fetch(path, options);
-      if (answer.type === "opaqueredirect") location.reload();
+      if (answer.type === "opaqueredirect") reopen();
       return answer;
     } catch {
       return null;
@@ -230,9 +234,11 @@
     const list = document.getElementById("suggestions");
     if (!list) return;
     const before = keep(list);
+    const focused = list.contains(document.activeElement);
     list.innerHTML = shown = html;
     window.htmx.process(list);
     giveBack(list, before);
+    if (focused && document.activeElement === document.body) window.siyuSide.refocus(list.id);
   }
 
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
@@ -244,7 +250,10 @@
   });
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     // The chip chosen may lie outside the narrow row.
-    for (const chip of all(".shelf-chips [aria-pressed=true]")) chip.scrollIntoView({ block: "nearest", inline: "center" });
+    for (const chip of all(".shelf-chips [aria-pressed=true]")) {
+      const row = chip.parentElement;
+      row.scrollLeft = chip.offsetLeft - row.offsetLeft - (row.clientWidth - chip.offsetWidth) / 2;
+    }
     if (!isList(detail.target) || !kept) return;
     giveBack(detail.target, kept);
     kept = null;
@@ -253,7 +262,7 @@
   document.addEventListener("htmx:sendError", async ({ detail }) => {
     try {
       const answer = await fetch(detail.pathInfo.finalRequestPath, { redirect: "manual" });
-      if (answer.type === "opaqueredirect") location.reload();
+      if (answer.type === "opaqueredirect") reopen();
     } catch { /* the network itself is gone; the toast has said so */ }
   });
 
@@ -263,7 +272,7 @@
     if (button) send(cardOf(button));
     const everything = event.target.closest("[data-send-all]");
     if (everything) sendAll(everything.closest("[data-series]"));
-    if (event.target.closest("[data-reload]")) location.reload();
+    if (event.target.closest("[data-reload]")) reopen();
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
@@ -272,7 +281,7 @@
   });
   // Looked up when it is unfolded, by hand or because it was so before a refresh.
   document.addEventListener("toggle", ({ target }) => {
-    const place = target.open && target.querySelector?.(":scope > [data-attachable]");
+    const place = target.open ? target.querySelector?.(":scope > [data-attachable]") : null;
     if (place?.querySelector(".skeleton")) window.htmx.ajax("GET", place.dataset.attachable, place);
   }, true);
   document.addEventListener("change", (event) => {
@@ -283,6 +292,6 @@
   document.addEventListener("input", (event) => {
     if (event.target.matches("[data-draft]")) tell(event.target.closest("[data-suggestion]"), []);
   });
-  if (document.readyState === "complete") open();
-  else window.addEventListener("load", open);
+  // The deferred scripts have run by then; pictures need not be there.
+  document.addEventListener("DOMContentLoaded", open);
 })();

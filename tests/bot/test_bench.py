@@ -11,6 +11,7 @@ from bot.bench import (
     matching,
     search,
     shelf,
+    sidebar,
     suggestions,
     tables,
     withdrawal,
@@ -52,12 +53,33 @@ def test_a_burst_is_measured_and_keeps_every_customers_order(database: str, tmp_
 
 
 def test_suggestions_are_measured_at_every_size(database: str, tmp_path: Path) -> None:
-    plan = suggestions.Plan(sizes=(6, 12), questions=3, warm_up=1)
+    plan = suggestions.Plan(sizes=(20, 40), questions=3, warm_up=1)
     found = suggestions.measure(bank_at(tmp_path, database), plan)
-    assert [size.materials for size in found.sizes] == [6, 12]
-    assert all(0 < size.p50_ms <= size.p95_ms <= size.slowest_ms for size in found.sizes)
+    smaller, larger = found.sizes
+    assert 20 < smaller.rows < larger.rows
+    for size in found.sizes:
+        assert 0 < size.p50_ms <= size.p95_ms <= size.p99_ms <= size.slowest_ms
+        assert list(size.parts_ms) == ["wait", *suggestions.MEASURED, "store", "rest"]
+        assert min(size.parts_ms.values()) >= 0
+        assert size.each.product_cpu_ms > 0
+    assert 5 < larger.each.statements <= smaller.each.statements + 1
     assert all(sum(size.outcomes.values()) == plan.questions for size in found.sizes)
     tables.show_suggestions(Console(quiet=True), found)
+
+
+def test_the_sidebar_is_opened_in_a_browser_until_the_draft_is_drawn(
+    database: str, tmp_path: Path
+) -> None:
+    plan = sidebar.Plan(openings=2, warm_up=1, materials=40)
+    found = sidebar.measure(bank_at(tmp_path, database), plan)
+    for opened in (found.first, found.again):
+        assert list(opened.steps_p50_ms) == list(sidebar.STEPS)
+        assert 0 < opened.steps_p50_ms["frame"] < opened.steps_p50_ms["asked"] < opened.p50_ms
+        assert opened.p50_ms <= opened.p95_ms <= opened.slowest_ms
+        assert opened.requests > 5
+        assert opened.statements >= 11  # The live stream may have begun to ask as well.
+    assert found.again.kib < found.first.kib
+    tables.show_sidebar(Console(quiet=True), found)
 
 
 def test_every_index_is_measured_side_by_side(database: str, tmp_path: Path) -> None:

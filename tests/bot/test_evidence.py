@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 from typer.testing import CliRunner, Result
 
+from attribution.models import Device, Opener, Opening, TrackedLink
 from bank import audit
 from bank.audit_heads import open_heads
 from bank.models import Role
@@ -26,7 +27,7 @@ from content.models import Version
 from customers import holds
 from customers.models import FollowState
 from tests.bot.evidencing import FILE, MOBILE, History, a_history
-from tests.builders import MONDAY, a_staff
+from tests.builders import MONDAY, a_staff, an_approved_material
 from tests.journeys.test_killed import environment
 
 LATER = MONDAY + timedelta(days=1)
@@ -62,6 +63,33 @@ def everything(pack: Path) -> str:
     """All of the pack's text."""
     files = [path for path in pack.rglob("*") if path.suffix in (".json", ".html")]
     return "\n".join(path.read_text(encoding="utf-8") for path in files)
+
+
+async def test_a_pack_holds_the_links_the_customer_was_sent_and_what_was_opened(
+    session: AsyncSession, settings: Settings, history: History, tmp_path: Path
+) -> None:
+    article, contact = await an_approved_material(session), str(history.customer.external_userid)
+    for customer, code in ((history.customer, "a" * 32), (history.other, "b" * 32)):
+        session.add(
+            TrackedLink(
+                code=code, source="suggestion", source_id=code, version_id=article.id,
+                customer_id=customer.id, contact=str(customer.external_userid),
+                channel="single_chat", made_at=MONDAY,
+            )
+        )  # fmt: skip
+        await session.flush()
+        session.add(
+            Opening(
+                code=code, version_id=article.id, material_id=article.material_id, at=MONDAY,
+                customer_id=customer.id, device=Device.PHONE, opener=Opener.PRESUMED, timed=True,
+                seconds=42,
+            )
+        )  # fmt: skip
+    await session.commit()
+    pack = await packed(settings, history, tmp_path / "pack")
+    [link], [opening] = rows(pack, "tracked_links.json"), rows(pack, "openings.json")
+    assert (link["code"], opening["code"], opening["seconds"]) == ("a" * 32, "a" * 32, 42)
+    assert contact not in everything(pack)
 
 
 async def test_a_pack_holds_what_was_kept_about_the_customer_and_of_nobody_else(

@@ -96,7 +96,7 @@ async def test_a_customers_page_shows_what_suits_and_why(office: Office) -> None
     assert f'hx-get="/matches/customer/{office.customer.id}"' in page
     shown = await office.list_of()
     for words in (
-        NOTE, "持有的安心添利90天 6 天后到期", "风险等级 R2，不高于客户的 C3", "营销内容",
+        NOTE, "6 天后到期：安心添利90天", "风险等级 R2，不高于客户的 C3", "营销内容",
         "现在可以联系，本月还可营销触达 4 次", "重新匹配",
     ):  # fmt: skip
         assert words in shown
@@ -206,7 +206,7 @@ async def test_today_names_who_calls_for_it_and_not_who_heard_from_us(office: Of
     visitor = await office.visitor()
     page = await visitor.text("/")
     assert "今日适合联系" in page
-    assert "持有的安心添利90天 6 天后到期" in page
+    assert "6 天后到期：安心添利90天" in page
     await touchpoints.record(
         office.session,
         Seen(

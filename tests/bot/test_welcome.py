@@ -14,7 +14,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select
 
-from attribution.models import Touchpoint
+from attribution.models import Touchpoint, TrackedLink
 from bank.models import Role
 from bank.settings import Settings
 from bot.inbound import inbox
@@ -453,6 +453,21 @@ async def test_a_poster_welcomes_with_its_text_and_its_approved_bytes(
     assert await bubbles(town, who) == [("text", ""), ("image", approved)]
     [said] = await town.all(OutboundMessage)
     assert said.attachments[0]["sha256"] == approved
+
+
+async def test_an_article_welcomes_with_a_link_of_this_customer(
+    town: Town, session: AsyncSession
+) -> None:
+    article = await live(await an_office_of(session, town.parts.files), Kind.ARTICLE)
+    await welcome_text.choose(session, None, article.material_id, by="hq", now=town.clock())
+    await session.commit()
+    who = await comes(town)
+    assert await greeter_of(town).greet_new() == 1
+    [link] = await town.all(TrackedLink)
+    [welcome] = await town.all(Welcome)
+    assert (link.source, link.source_id) == ("welcome", str(welcome.id))
+    assert (link.contact, link.customer_id, link.staff_id) == (who, None, town.rm.id)
+    assert (await town.control("open_link", external_userid=who))["url"].endswith(link.code)
 
 
 async def test_the_phone_of_the_welcome_shows_the_poster(town: Town, session: AsyncSession) -> None:

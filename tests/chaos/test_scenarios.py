@@ -12,12 +12,13 @@ from bot.chaos.tables import again
 
 # A twentieth of the full counts, but for what takes longest: ten kills of F-01, two of F-03, ten
 # stories of F-05 beside the two hundred of tests/bot/test_effects.py, ten of F-20's withdrawals,
-# five days.
+# five days; and for what is cheap: two hundred names of L-08.
 SHARES = dict.fromkeys(SCENARIOS, 0.05) | {
     "F-01": 0.01,
     "F-03": 0.01,
     "F-05": 0.001,
     "F-20": 0.02,
+    "L-08": 0.5,
     "days": 0.005,
 }
 

@@ -32,10 +32,13 @@ async def test_those_it_no_longer_suits_come_first_and_are_counted(session: Asyn
     assert found.amount_cents == sum(yuan for _, _, yuan in cases.values()) * 100
 
 
+SEPTEMBER = date(2026, 9, 15)
+
+
 async def test_several_holdings_of_one_customer_are_one_line(session: AsyncSession) -> None:
     customer = await a_customer(session)
     await a_holding(session, customer, yuan=100, matures_on=date(2027, 3, 1))
-    await a_holding(session, customer, yuan=200, matures_on=date(2027, 1, 5))
+    await a_holding(session, customer, yuan=200, matures_on=date(2027, 1, 5), bought_on=SEPTEMBER)
     found = await holders.of_product(session, true(), "YX90D", 3, MONDAY)
     [line] = found.lines
     assert (line.amount_cents, line.matures_on) == (30_000, date(2027, 1, 5))

@@ -1,6 +1,7 @@
 """法律保全 reaches every table that holds anything of a customer, today's and those to come."""
 
 from datetime import date
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,10 +15,14 @@ from attribution.models import (
     ConversionState,
     Credit,
     CreditRun,
+    Device,
     Dimension,
     Model,
+    Opener,
+    Opening,
     Touchpoint,
     TouchpointKind,
+    TrackedLink,
 )
 from bank.database import Sessions, plain_url
 from bank.models import Role
@@ -33,7 +38,7 @@ from bot.models import (
 from customers import holds
 from customers.models import CareAlert, CareKind, Customer, CustomerGroup, GroupMember, Holding
 from outbound.models import ConductAlert, Door, OutboundMessage, OutboundState
-from tests.builders import MONDAY, a_customer, a_staff
+from tests.builders import MONDAY, a_customer, a_staff, an_approved_material
 
 # Tables about customers that no hold keeps, and why.
 NOT_KEPT = {
@@ -106,6 +111,26 @@ async def of_customer(session: AsyncSession, customer: Customer) -> list[SQLMode
     await session.flush()
     session.add(chat)
     await session.flush()
+    article = await an_approved_material(session)
+    theirs: dict[str, Any] = {
+        "source": "welcome",
+        "version_id": article.id,
+        "channel": "single_chat",
+        "made_at": MONDAY,
+    }
+    link = TrackedLink(
+        code=f"{contact}{'x' * 32}", source_id=f"{contact}/1", contact=contact, **theirs
+    )
+    bare = TrackedLink(
+        code=f"{contact}{'y' * 32}", source_id=f"{contact}/2", contact=contact, **theirs
+    )
+    session.add_all([link, bare])
+    await session.flush()
+    opening = Opening(
+        code=link.code, version_id=article.id, material_id=article.material_id, at=MONDAY,
+        device=Device.PHONE, opener=Opener.STRANGER, timed=True,
+    )  # fmt: skip
+    session.add(opening)
     member = GroupMember(
         group_id=group.id, member_id=contact, customer_id=customer.id, joined_at=MONDAY
     )
@@ -120,7 +145,7 @@ async def of_customer(session: AsyncSession, customer: Customer) -> list[SQLMode
     )  # fmt: skip
     session.add_all([member, share, alert, told])
     await session.flush()
-    return [share, alert, told, event, member, chat, welcome, said, holding, care]
+    return [share, alert, told, event, member, chat, welcome, said, holding, care, opening, bare]
 
 
 async def test_rows_that_belong_to_a_held_customer_by_whatever_way_stay(

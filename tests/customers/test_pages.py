@@ -10,7 +10,7 @@ from sqlmodel import col
 from bank import audit
 from bank.models import Branch, Role, Staff
 from customers.book import consent_of
-from customers.models import Consent, Customer, CustomerTag, FollowState, Stage
+from customers.models import Consent, Customer, CustomerTag, FollowState, Purpose, Stage
 from customers.pages import masked
 from customers.timeline import events_of
 from tests.builders import MONDAY, a_branch, a_customer, a_follow, a_staff
@@ -260,6 +260,30 @@ async def test_when_the_customer_says_stop_consent_ends_at_once(
     assert len(await audit.history(session, "consent", withdrawn.id)) == 1
 
 
+async def test_personal_recommendations_end_when_the_customer_says_so(
+    product: Product, rm: Staff, customer: Customer, session: AsyncSession
+) -> None:
+    agreed = Consent(
+        customer_id=customer.id, purpose=Purpose.PROFILING, channel="wecom",
+        text_version="2026-03", granted_at=MONDAY - timedelta(days=3),
+    )  # fmt: skip
+    session.add(agreed)
+    await session.commit()
+    visitor = await product.client(rm)
+    page = await visitor.text(f"/customers/{customer.id}")
+    assert "关闭“李女士”的个性化推荐？" in page
+    assert (await visitor.post(f"/customers/{customer.id}/profiling/withdraw")).status == 303
+    await session.refresh(agreed)
+    assert agreed.withdrawn_at == MONDAY
+    assert await consent_of(session, customer.id, MONDAY) is not None  # to marketing
+    page = await visitor.text(f"/customers/{customer.id}")
+    assert "客户要求关闭个性化推荐" not in page
+    assert "阅读不记名，不按个人推荐" in page
+    stranger = await one_with(session, product, Role.RM)
+    answer = await stranger.post(f"/customers/{customer.id}/profiling/withdraw")
+    assert answer.status == 404
+
+
 async def test_compliance_may_stop_marketing_too(
     product: Product, customer: Customer, session: AsyncSession
 ) -> None:
@@ -294,8 +318,8 @@ async def test_the_timeline_tells_relations_and_consents(
     assert [(event.title, str(event.side)) for event in events] == [
         ("客户删除了陈立", "customer"),
         ("完成风险测评，结果 C3", "customer"),
-        ("王敏添加了客户", "staff"),
-        ("陈立添加了客户", "staff"),
+        ("王敏添加了客户", "follow"),
+        ("陈立添加了客户", "follow"),
         ("客户授权接收营销信息", "customer"),
     ]
     later = await events_of(session, customer, MONDAY + timedelta(days=400))

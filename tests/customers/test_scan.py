@@ -1,6 +1,6 @@
 """Looking through the book: each filter finds what its words say, in a fixed number of queries."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import event, true
@@ -105,8 +105,8 @@ async def test_by_tier_stage_rm_and_branch(session: AsyncSession) -> None:
 async def test_most_held_first_and_turned_round(session: AsyncSession) -> None:
     for name, yuan in (("少", 1), ("多", 300), ("中", 20)):
         customer = await a_customer(session, name=name)
-        await a_holding(session, customer, yuan=yuan)
-        await a_holding(session, customer, yuan=yuan)
+        for day in (1, 2):
+            await a_holding(session, customer, yuan=yuan, bought_on=date(2026, 9, day))
     most = (await found(session)).lines
     assert [(line.customer.name, line.held_cents) for line in most] == [
         ("多", 60_000),

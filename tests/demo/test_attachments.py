@@ -10,6 +10,7 @@ from sqlmodel import col, select
 
 from attribution.models import Touchpoint
 from bank.models import Role, Staff
+from bot.demo.attachments import READ, SENT
 from bot.demo.files import keep_all, listed
 from bot.models import ContactWay, WayState
 from bot.welcoming import welcome_text
@@ -133,7 +134,7 @@ async def test_what_was_sent_before_has_its_row_its_reply_and_its_touchpoint(
     replies = await by_id(bank, Suggestion)
     points = {point.source_id: point for point in await every(bank, Touchpoint)}
     stored = await by_id(bank, StoredFile)
-    assert len(rows) == 8
+    assert len(rows) == len(SENT) + len(READ)
     for row in rows:
         [kept] = row.attachments
         reply = replies[UUID(row.source_id)]

@@ -54,7 +54,7 @@ async def narrow(town: Town, chromium: Browser, faults: list[str], chat_id: str)
         await expect(page.get_by_text("不在您的客户名单中")).to_be_visible()
         here = f"/sidebar/groups/{chat_id}/{tab}"
         await page.evaluate("at => window.htmx.ajax('GET', at, '#content')", here)
-        await expect(page.locator(f"#tab-{tab}[aria-current]")).to_be_visible()
+        await expect(page.locator(f"#tab-{tab}[aria-selected=true]")).to_be_visible()
         wide = await page.evaluate("document.documentElement.scrollWidth")
         assert wide <= PHONE["width"], f"{tab}: {wide}"
         await picture(page, f"375-{tab}")

@@ -237,7 +237,7 @@ async def test_a_material_is_found_and_picked_unless_it_was_withdrawn_meanwhile(
     first = await material(session)
     second = await another_material(session)
     await town.works()
-    await chat.sidebar.get_by_role("link", name="话术").click()
+    await chat.sidebar.get_by_role("tab", name="话术").click()
     await expect(chat.sidebar.locator(".cell")).to_have_count(2)
     await chat.sidebar.get_by_role("searchbox").fill("赎回进度在哪里看")
     await chat.sidebar.get_by_role("button", name="搜索").click()
@@ -245,7 +245,7 @@ async def test_a_material_is_found_and_picked_unless_it_was_withdrawn_meanwhile(
     await chat.sidebar.get_by_role("button", name=f"选用《{OTHER_TITLE}》").click()
     await expect(chat.draft).to_have_value(second.body)
     await expect(chat.offered).to_contain_text("您选用的素材")
-    await chat.sidebar.get_by_role("link", name="话术").click()
+    await chat.sidebar.get_by_role("tab", name="话术").click()
     pick = chat.sidebar.get_by_role("button", name=f"选用《{first.title}》")
     await expect(pick).to_be_visible()
     await withdraw(town, session, first)
@@ -297,8 +297,8 @@ async def test_nothing_scrolls_sideways_on_narrow_screens(
         await page.set_viewport_size({"width": width, "height": 800})
         await page.goto(alone(town, town.customer.external_userid))
         for tab in ("推荐", "话术", "素材", "画像", "任务"):
-            await page.get_by_role("link", name=tab, exact=True).click()
-            current = page.locator("#side-tabs [aria-current]")
+            await page.get_by_role("tab", name=tab, exact=True).click()
+            current = page.locator("#side-tabs [aria-selected=true]")
             await expect(current).to_have_text(tab)
             wide = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
             assert await page.evaluate(wide) <= width, f"{tab} at {width} px"

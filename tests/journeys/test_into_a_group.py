@@ -6,17 +6,19 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from attribution.models import Touchpoint
+from attribution.models import Opener, Opening, Touchpoint, TrackedLink
 from bank.models import Role
 from bot.chat import group_messages
 from bot.recipients import Sent, received
-from content.models import Material, Version
+from content.models import Kind, Material, Version
 from customers.models import CustomerGroup, GroupMember
 from desk.signed import Signed
 from outbound.models import OutboundMessage, OutboundState
 from tests.builders import MONDAY, a_staff, an_approved_material
 from tests.conftest import Visitor
+from tests.sendables import an_office_of, live
 from tests.town import Town
+from wecom.simulator.opening import PHONE
 
 CHAT = "wrTownGroup"
 
@@ -88,6 +90,26 @@ async def test_the_same_sending_goes_out_once(town: Town, version: Version) -> N
     await tells(sidebar, key)
     assert (await clears(sidebar, version, key))["refused"] == [group_messages.ALREADY]
     assert len(await town.all(OutboundMessage)) == 1
+
+
+async def test_a_link_into_a_group_says_which_group_and_names_nobody_who_opens_it(
+    town: Town, session: AsyncSession, version: Version
+) -> None:
+    article = await live(await an_office_of(session, town.parts.files), Kind.ARTICLE)
+    await session.commit()
+    sidebar, key = await town.sidebar(), uuid4()
+    await sidebar.text(f"/sidebar/groups/{CHAT}/message?version={article.id}")
+    assert await town.all(TrackedLink) == []  # looked at, not sent
+    [_, card] = (await clears(sidebar, article, key))["messages"]
+    [link] = await town.all(TrackedLink)
+    assert card["news"]["link"] == f"{town.base}/r/{link.code}"
+    assert (link.source, link.source_id, link.chat_id) == ("group", str(key), CHAT)
+    assert (link.customer_id, link.contact) == (None, "")
+    async with town.http.get(card["news"]["link"], headers={"User-Agent": PHONE}) as page:
+        assert page.status == 200
+    await town.parts.radar.write()
+    [one] = await town.all(Opening)
+    assert (one.opener, one.customer_id, one.code) == (Opener.UNKNOWN, None, link.code)
 
 
 async def test_a_group_of_somebody_else_is_nobodys_business(

@@ -15,7 +15,7 @@ from tests.knowledge.test_matches import ENCODER, profiled
 from tests.town import Town
 
 TITLE = "安心添利90天到期安排"
-WHY = "持有的安心添利90天 6 天后到期"
+WHY = "6 天后到期：安心添利90天"
 
 
 async def stocked(town: Town, session: AsyncSession) -> Version:

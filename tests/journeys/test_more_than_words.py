@@ -150,7 +150,9 @@ async def test_a_link_card_and_a_mini_program_carry_their_approved_address_and_c
     assert await sidebar.attaches(suggestion, app) == 200
     await sidebar.sends(suggestion)
     _, card, mini = await ledger(town)
-    assert (card["msgtype"], card["body"]["url"]) == ("link", CARDS[Kind.LINK].url)
+    assert card["msgtype"] == "link"
+    async with town.http.get(card["body"]["url"], allow_redirects=False) as opened:
+        assert (opened.status, opened.headers["Location"]) == (303, CARDS[Kind.LINK].url)
     assert card["body"]["title"] == CARDS[Kind.LINK].title
     assert (mini["msgtype"], mini["body"]["appid"]) == ("miniprogram", "wx" + "a1" * 8)
     for picture in (card["body"]["picurl"], mini["body"]["picurl"]):

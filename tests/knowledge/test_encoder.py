@@ -146,6 +146,18 @@ def test_training_brings_wordings_of_one_meaning_together() -> None:
     assert after.name != before.name
 
 
+def test_training_tells_wordings_from_texts_of_one_wording() -> None:
+    alone, schedule = "怎么取保险", Schedule(steps=60)
+    without = fit(tiny_encoder(), list(TINY.values()), schedule)
+    beside = fit(tiny_encoder(), [*TINY.values(), [alone]], schedule)
+
+    def nearness(encoder: StaticEncoder) -> float:
+        asked, other = encoder.encode(["怎么赎回", alone])
+        return float(asked @ other)
+
+    assert nearness(beside) < nearness(without) - 0.1
+
+
 def test_training_without_two_meanings_changes_nothing() -> None:
     encoder = tiny_encoder()
     assert fit(encoder, [["怎么赎回", "取钱"], ["只有一句"], ["", "！"]], Schedule()) is encoder

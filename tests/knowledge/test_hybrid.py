@@ -13,10 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.chaos.indexes import take_away_vectors
+from knowledge.calibration import held_out
 from knowledge.encoder import StaticEncoder
 from knowledge.hybrid import Audience, Entry, Found, HybridIndex
 from knowledge.index import FaissStore, IndexDamaged, VectorStore
 from knowledge.pgvector import PgvectorStore, prepare
+from knowledge.snapshot import Fusion
 from knowledge.training.intents import FILES, read_intents, small_talk
 from knowledge.training.train import untrained
 
@@ -244,6 +246,41 @@ def test_a_document_counts_once_by_its_best_text_and_cites_its_best_passage() ->
     assert found.hits[0].best_role == "question"
     assert found.hits[0].passage_position == 1
     assert found.hits[1].passage_position is None
+
+
+def test_the_words_of_all_example_questions_count_together() -> None:
+    index = an_index(
+        an_entry("redeem", "赎回说明", role="title"),
+        an_entry("redeem", "取出来要几天", role="question", position=0),
+        an_entry("redeem", "周末提交算不算", role="question", position=1),
+        an_entry("hours", "周末提交材料的窗口"),
+        an_entry("cash", "现金取出来"),
+    )
+    assert names(index.search("周末提交取出来", RM, 3))[0] == "redeem"
+
+
+def test_words_of_an_example_question_for_others_find_nothing() -> None:
+    index = an_index(
+        an_entry("redeem", "赎回说明", role="title"),
+        an_entry("redeem", "大额转出预约", role="question", risk=5),
+    )
+    assert [hit.lexical for hit in index.search("大额转出预约", RM, 3).hits] == [0.0]
+    everybody = replace(RM, risk_ceiling=5)
+    assert index.search("大额转出预约", everybody, 3).hits[0].lexical > 0
+
+
+def test_a_document_nobody_wrote_questions_for_is_found_by_its_words_first() -> None:
+    taught, lexical, cosine = Fusion(0.7, 10), np.array([5.0, 5.0]), np.array([1.0, 1.0])
+    scores = taught.score(lexical, cosine, np.array([8, 8]), np.array([True, False]))
+    assert list(scores) == pytest.approx([0.3 * 0.5 + 0.7, 0.7 * 0.5 + 0.3])
+
+
+def test_every_second_document_with_one_question_keeps_it_while_thresholds_are_set() -> None:
+    texts = [an_entry(f"d{n}", f"说明{n}", role="title") for n in range(4)]
+    asked = [an_entry(f"d{n}", f"问{n}", role="question") for n in range(4)]
+    assert held_out([*texts, *asked]) == asked[::2]
+    more = [an_entry(f"d{n}", f"再问{n}", role="question", position=1) for n in range(4)]
+    assert held_out([*texts, *asked, *more]) == more
 
 
 steps = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 4)), min_size=1, max_size=25)

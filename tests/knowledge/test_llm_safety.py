@@ -27,8 +27,9 @@ from content.models import Kind, LibraryChange, Material, Passage, State, Versio
 from customers.models import CareAlert
 from knowledge import replies
 from knowledge.finding import LONGEST
+from knowledge.metering import Meter
 from knowledge.models import CandidateQuestion, Suggestion, SuggestionState
-from knowledge.writer import INSTRUCTIONS, OpenAIWriter, QuotingWriter, Writer
+from knowledge.writer import ANSWER_TOKENS, INSTRUCTIONS, OpenAIWriter, QuotingWriter, Writer
 from outbound.check import Cleared
 from outbound.facts import policy_of
 from tests.builders import a_branch, a_customer, a_follow, an_approved_material
@@ -71,6 +72,7 @@ HOSTILE: dict[str, Callable[[Model], None]] = {
     "a picture": _says((f"{FAITHFUL}![x](https://{EVIL}/p.png)", 1)),
     "markup": _says((f"{FAITHFUL}<script>alert(1)</script>", 1)),
     "promises money": _says((f"{FAITHFUL}如有损失我行全额赔付。", 1)),
+    "promises money to you": _says((f"{FAITHFUL}如有损失我行全额赔付给您。", 1)),
     "cites nothing": _says((FAITHFUL, 99)),
     "echoes": _echoes,
     "hangs": _hangs,
@@ -239,17 +241,28 @@ async def l_06_the_chat_writes_no_knowledge(attack: Attack) -> None:
 
 
 async def l_07_no_more_than_allowed(attack: Attack) -> None:
-    """Length, wordings a minute and wordings a day are bounded; beyond, passages are quoted."""
+    """Length, wordings a minute and tokens a day are bounded; beyond, passages are quoted."""
     attack.model.writes((FAITHFUL, 1))
-    made = await attack.asks(ASKED + "啊" * 100_000)
-    assert len(made.question) <= LONGEST
+    for long in ("啊" * 100_000, "\u200b啊" * 100_000, "㍿" * 100_000, "13812345678，" * 1_000):
+        made = await attack.asks(f"{ASKED}{long}")
+        assert len(made.question) <= LONGEST
+    attack.bench.product.clock.forward(timedelta(minutes=2))
     written = [(await attack.bench.suggest(writer=attack.writer)).writer for _ in range(10)]
-    assert written.count("openai:m") <= 8
-    assert written[-1] == "quoting"
+    on = isinstance(attack.writer, OpenAIWriter)
+    assert written.count("openai:m") == (8 if on else 0)
+    assert written[8:] == ["quoting", "quoting"]
+    for asked in attack.model.asked:
+        told = json.loads(asked["messages"][1]["content"])
+        assert len(told["question"]) <= LONGEST
+        assert asked["max_tokens"] == ANSWER_TOKENS
     if isinstance(attack.writer, OpenAIWriter):
-        attack.writer.a_day = 1
-        assert (await attack.asks()).writer == "quoting"
-    assert len(attack.model.asked) <= 10
+        attack.writer.meter = Meter(
+            attack.bench.product.parts.sessions, 1, attack.bench.product.clock
+        )
+        before = len(attack.model.asked)
+        assert (made := await attack.asks()).writer == "quoting"
+        assert await attack.reaches(made) == BODY
+        assert len(attack.model.asked) == before
 
 
 async def l_08_nothing_found_is_said(attack: Attack) -> None:

@@ -12,11 +12,12 @@ from sqlalchemy import func, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from attribution import touchpoints
-from attribution.models import TouchpointKind
+from attribution import openings, touchpoints
+from attribution.models import Device, Opener, Opening, TouchpointKind, TrackedLink
 from attribution.touchpoints import Seen
 from bank.database import Sessions, open_engine, open_sessions
 from bank.models import Role
+from bank.settings import Settings
 from content.models import Kind, Product, SaleStatus, State, Use, Version
 from customers.models import Consent, Customer, Purpose
 from knowledge import match_reading, matches
@@ -101,6 +102,112 @@ async def test_what_a_customer_asked_comes_first_and_says_so(
     assert [told.text for told in first.now] == ["2 天前问过“我的密码忘了怎么改”"]
 
 
+async def opened(
+    session: AsyncSession, customer: Customer, version: Version, *ago: int, **facts: Any
+) -> None:
+    """The customer opened a link to it so many days ago, each time for a minute."""
+    code = f"{customer.id}:{version.id}"
+    session.add(
+        TrackedLink(
+            code=code, source="suggestion", source_id=code, version_id=version.id,
+            customer_id=customer.id, channel="single_chat", made_at=MONDAY - timedelta(days=60),
+        )
+    )  # fmt: skip
+    await session.flush()
+    told = {"device": Device.PHONE, "opener": Opener.PRESUMED, "timed": True, "seconds": 60}
+    session.add_all(
+        Opening(
+            code=code, version_id=version.id, material_id=version.material_id,
+            customer_id=customer.id, at=MONDAY - timedelta(days=days), **(told | facts),
+        )
+        for days in ago
+    )  # fmt: skip
+    await session.flush()
+
+
+async def a_reader(session: AsyncSession, **facts: Any) -> Customer:
+    """Two customers who differ in one thing: this one opened something about passwords."""
+    await on_the_shelf(session)
+    about = await an_approved_material(
+        session, title="手机银行密码安全提示", body="请妥善保管密码。", questions=["密码安全"],
+        kind=Kind.EDUCATION, channels=["group"],
+    )  # fmt: skip
+    customer = await a_customer(session)
+    await profiled(session, customer)
+    await opened(session, customer, about, 2, 3, **facts)
+    return customer
+
+
+async def test_what_a_customer_read_comes_first_and_says_so(
+    sessions: Sessions, session: AsyncSession
+) -> None:
+    other = await a_customer(session)
+    await profiled(session, other)
+    customer = await a_reader(session)
+    await ran(sessions, session)
+    first = (await shown_to(session, customer))[0]
+    assert first.piece.title == "如何修改手机银行密码"
+    assert (await shown_to(session, other))[0].piece.title != "如何修改手机银行密码"
+    assert "近 7 天看过 2 次投资者教育类内容" in [told.text for told in first.now]
+    await session.execute(update(Opening).values(at=MONDAY - timedelta(days=20)))
+    await ran(sessions, session, afresh=True)
+    first = (await shown_to(session, customer))[0]
+    assert "20 天前看过投资者教育类内容" in [told.text for told in first.him]
+
+
+@pytest.mark.parametrize(
+    "facts", [{"seconds": 4}, {"opener": Opener.OTHER}], ids=["a glance", "a forwarded link"]
+)
+async def test_a_glance_or_somebody_elses_reading_is_no_need(
+    sessions: Sessions, session: AsyncSession, facts: dict[str, Any]
+) -> None:
+    customer = await a_reader(session, **facts)
+    blank = await a_customer(session)
+    await profiled(session, blank)
+    await ran(sessions, session)
+    theirs, others = await shown_to(session, customer), await shown_to(session, blank)
+    assert titles_of(theirs) == titles_of(others)
+    assert not any("看过" in told.text for one in theirs for told in one.reasons)
+
+
+async def test_what_was_read_by_oneself_is_not_recommended_again(
+    sessions: Sessions, session: AsyncSession
+) -> None:
+    first, *_ = await on_the_shelf(session)
+    customer = await a_customer(session)
+    await profiled(session, customer)
+    await opened(session, customer, first, 1)
+    await ran(sessions, session)
+    shown = await shown_to(session, customer)
+    assert first.title not in titles_of(shown)
+    assert shown
+
+
+async def test_reading_counts_for_nothing_once_consent_or_the_record_is_gone(
+    sessions: Sessions, session: AsyncSession, settings: Settings
+) -> None:
+    customer = await a_reader(session)
+    blank = await a_customer(session)
+    await ran(sessions, session)
+    before = titles_of(await shown_to(session, customer))
+    await session.execute(
+        update(Consent)
+        .where(col(Consent.purpose) == Purpose.PROFILING)
+        .values(withdrawn_at=MONDAY - timedelta(minutes=1))
+    )
+    # At once, not when the next run has made the matches anew.
+    without = await shown_to(session, customer)
+    assert titles_of(without) == titles_of(await shown_to(session, blank)) != before
+    assert not any("看过" in told.text for one in without for told in one.reasons)
+    # The customer agrees again: what was read before has been removed by then.
+    assert await openings.purge(session, settings, MONDAY) == 2
+    await profiled(session, customer)
+    await profiled(session, blank)
+    await ran(sessions, session, afresh=True)
+    again = await shown_to(session, customer)
+    assert titles_of(again) == titles_of(await shown_to(session, blank))
+
+
 async def test_a_maturing_holding_brings_its_product(
     sessions: Sessions, session: AsyncSession
 ) -> None:
@@ -116,7 +223,7 @@ async def test_a_maturing_holding_brings_its_product(
     await ran(sessions, session)
     first = (await shown_to(session, customer))[0]
     assert first.piece.title == "安心添利90天说明"
-    assert "持有的安心添利90天 6 天后到期" in [told.text for told in first.now]
+    assert "6 天后到期：安心添利90天" in [told.text for told in first.now]
     assert "风险等级 R2，不高于客户的 C3" in [told.text for told in first.him]
 
 

@@ -65,6 +65,30 @@ def test_what_was_asked_fades_by_half_in_two_weeks_and_a_holding_does_not() -> N
     assert weight(held, later) == weight(held, TODAY)
 
 
+def test_reading_counts_between_a_question_and_an_answer_and_fades_as_they_do() -> None:
+    asked, opened, read = (
+        Signal(sign, "赎回", "1:赎回", TODAY) for sign in (Sign.ASKED, Sign.OPENED, Sign.READ)
+    )
+    assert weight(asked, TODAY) > weight(opened, TODAY) > weight(read, TODAY)
+    later = TODAY + timedelta(days=14)
+    assert weight(opened, later) == pytest.approx(weight(opened, TODAY) / 2)
+
+
+@pytest.mark.parametrize(
+    ("about", "days", "told"),
+    [
+        ("2:固收类内容", 0, "近 7 天看过 2 次固收类内容"),
+        ("2:固收类内容", 6, "近 7 天看过 2 次固收类内容"),
+        ("2:固收类内容", 7, "7 天前看过固收类内容"),
+        ("0:固收类内容", 20, "20 天前看过固收类内容"),
+    ],
+)
+def test_what_was_read_is_said_in_words(about: str, days: int, told: str) -> None:
+    reason = Reason(Why.OPENED, about, TODAY - timedelta(days=days))
+    assert words(reason, {}, TODAY) == told
+    assert calls_now(reason, TODAY) == (days < 7)
+
+
 def test_the_stage_chooses_the_use() -> None:
     def leaning(stage: Stage, use: Use) -> float:
         piece = traits_of(a_piece(use=use))

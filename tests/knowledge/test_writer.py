@@ -16,6 +16,7 @@ from bot.app import writer as writer_of
 from compliance.citations import stays_within
 from compliance.imprint import AI_CONFIRMED
 from knowledge import replies
+from knowledge.metering import Meter
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.writer import INSTRUCTIONS, OpenAIWriter
 from outbound.check import Cleared
@@ -124,7 +125,7 @@ async def test_a_redirect_is_not_followed(
 ) -> None:
     asked = settings.model_copy(update={"llm_base_url": address, "llm_model": "m"})
     model.raw = web.Response(status=307, headers={"Location": "/elsewhere"})
-    ours = writer_of(asked)
+    ours = writer_of(asked, Meter(bench.product.parts.sessions, 10**6, bench.product.clock))
     assert isinstance(ours, OpenAIWriter)
     await is_quoted(await bench.suggest(writer=ours))
     await ours.close()

@@ -32,6 +32,7 @@ class Model:
         self.raw: web.Response | None = None
         self.asked: list[dict[str, Any]] = []
         self.hangs = self.echoes = False
+        self.usage: dict[str, int] | None = None
         self.elsewhere: list[str] = []
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
 
@@ -53,6 +54,8 @@ class Model:
             "message": {"role": "assistant", "content": self.says},
         }
         answer = {"id": "x", "object": "chat.completion", "created": 1, "model": "m"}
+        if self.usage is not None:
+            answer["usage"] = self.usage
         return web.json_response(answer | {"choices": [choice]})
 
     async def other_host(self, request: web.Request) -> web.Response:

@@ -212,7 +212,7 @@ def broken(*args: Any, **options: Any) -> Any:
         "content.library.only_live",
         "content.library.documents",
         "content.products.of_materials",
-        "outbound.facts.named_in",
+        "content.products.named_in",
         "compliance.disclosures.append",
         "compliance.citations.untraceable_numbers",
         "outbound.check.strangers",

@@ -5,12 +5,13 @@ from datetime import timedelta
 import pytest
 from sqlmodel import select
 
+from attribution.models import TrackedLink
 from content import sendable
 from content.models import Kind, Version
 from outbound.models import OutboundMessage, UploadedMedia
 from scheduler.models import Touch, TouchState
 from tests.scheduler.worlds import Bank
-from tests.sendables import CARDS, an_office_of, live
+from tests.sendables import an_office_of, live
 
 
 async def material(bank: Bank, kind: Kind) -> Version:
@@ -39,12 +40,44 @@ async def test_a_task_carries_the_text_and_the_file(the_bank: Bank, kind: Kind) 
     assert row.attachments[0]["sha256"] == uploaded.sha256
 
 
-async def test_a_link_card_carries_its_approved_address(the_bank: Bank) -> None:
-    await the_bank.enrolled_with(await material(the_bank, Kind.LINK))
+async def test_a_task_for_one_customer_carries_a_link_of_their_own(the_bank: Bank) -> None:
+    version = await material(the_bank, Kind.LINK)
+    _, customer, _ = await the_bank.enrolled_with(version)
     await the_bank.send()
     [task] = the_bank.platform.world.tasks.values()
     [attachment] = task.attachments
-    assert attachment["link"]["url"] == CARDS[Kind.LINK].url
+    [link] = await the_bank.rows(TrackedLink)
+    touch = await the_bank.touch()
+    assert attachment["link"]["url"] == f"{the_bank.settings.public_url}/r/{link.code}"
+    assert (link.source, link.source_id) == ("touch", str(touch.id))
+    assert (link.customer_id, link.version_id) == (customer.id, version.id)
+    assert (await the_bank.rows(OutboundMessage))[0].attachments[0]["url"].endswith(link.code)
+
+
+async def test_a_task_for_many_carries_one_link_that_names_nobody(the_bank: Bank) -> None:
+    """One text goes to all of them: a link of each would be a task of each to confirm."""
+    version = await material(the_bank, Kind.ARTICLE)
+    rm, _, sop = await the_bank.enrolled_with(version)
+    await the_bank.enrol(sop, await the_bank.customer(rm), rm)
+    await the_bank.send()
+    [task] = the_bank.platform.world.tasks.values()
+    assert len(task.targets) == 2
+    [link] = await the_bank.rows(TrackedLink)
+    assert task.attachments[0]["link"]["url"].endswith(f"/r/{link.code}")
+    assert (link.source, link.source_id) == ("sop", f"{sop.id}/{rm.id}")
+    assert (link.customer_id, link.contact, link.staff_id) == (None, "", rm.id)
+
+
+async def test_a_touch_that_is_tried_again_keeps_its_link(the_bank: Bank) -> None:
+    await the_bank.enrolled_with(await material(the_bank, Kind.ARTICLE))
+    await the_bank.platform.fault("add_msg_template", 45009)
+    assert (await the_bank.send()).deferred == 1
+    [link] = await the_bank.rows(TrackedLink)
+    the_bank.clock.forward(timedelta(hours=1))
+    assert (await the_bank.send()).claimed == 1
+    assert [one.code for one in await the_bank.rows(TrackedLink)] == [link.code]
+    kept = {row.attachments[0]["url"] for row in await the_bank.rows(OutboundMessage)}
+    assert kept == {f"{the_bank.settings.public_url}/r/{link.code}"}
 
 
 async def test_a_file_that_was_changed_behind_our_back_is_refused(the_bank: Bank) -> None:

@@ -201,6 +201,22 @@ async def test_a_moment_goes_from_the_desktop_to_the_phone():
         await expect(page.locator("#panel")).to_contain_text("点赞 1")
 
 
+async def test_a_comment_being_written_outlives_the_news():
+    async with a_platform() as platform, a_browser() as browser:
+        moment_id = await the_id(platform, (await a_moment(platform))["jobid"])
+        await platform.control("publish_moment", moment_id=moment_id, userid=LI)
+        page = await browser.new_page(viewport=DESK)
+        await page.goto(f"{platform.base}/play?member={LI}&customer={CHEN}")
+        await page.get_by_label("返回").click()
+        await page.locator('#phone-tabs [data-tab="stream"]').click()
+        await page.get_by_label("评论").fill("收藏")
+        below = {"moment_id": moment_id, "userid": LI}
+        await platform.control("react_to_moment", **below, external_userid=WU, text="怎么买？")
+        await expect(page.locator("#phone-body")).to_contain_text("怎么买？")
+        await page.keyboard.type("了")
+        await expect(page.get_by_label("评论")).to_have_value("收藏了")
+
+
 async def test_the_desktop_tells_the_member_why_nothing_was_sent():
     async with a_platform() as platform, a_browser() as browser:
         await ruled(platform, "add", a_rule())

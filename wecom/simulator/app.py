@@ -44,6 +44,7 @@ from wecom.simulator import (
     control_groups,
     fault_pages,
     login,
+    opening,
     pages,
     service_hands,
     service_pages,
@@ -82,6 +83,7 @@ MODULES: tuple[ModuleType, ...] = (
     control_groups,
     control_customers,
     control_faults,
+    opening,
     api_album,
     api_cards,
     api_moments,
@@ -194,6 +196,7 @@ def _add_routes(app: web.Application) -> None:
     app.router.add_get("/code/{name}", api_contact_ways.code_picture, name="code")
     fault_pages.add_routes(app)
     pages.add_routes(app)
+    opening.add_routes(app)
     service_pages.add_routes(app)
 
 

@@ -123,7 +123,7 @@ export class Desk {
       show(body, ["none"], () => [h("p", { class: "empty" }, "从左侧选择一位客户，开始会话。")]);
       return;
     }
-    if (show(body, ["chat", chat], () => bubbles(chat, false))) body.scrollTop = body.scrollHeight;
+    if (show(body, ["chat", chat], () => bubbles(chat, false, this.member))) body.scrollTop = body.scrollHeight;
     const unread = rows.find((row) => row.id === this.opened)?.unread;
     if (unread && this.tab === "chats") call("play/read", { side: "member", userid: this.member, external_userid: this.opened });
   }
@@ -131,7 +131,7 @@ export class Desk {
   renderGroup(chat, rows) {
     show(el("chat-head"), ["group", groupTitle(chat), chat.alive], () => groupHead(this, chat));
     const body = el("chat-body");
-    if (show(body, ["chat", chat], () => groupBubbles(chat))) body.scrollTop = body.scrollHeight;
+    if (show(body, ["chat", chat, this.member], () => groupBubbles(chat, this.member))) body.scrollTop = body.scrollHeight;
     const unread = rows.find((row) => row.id === this.opened)?.unread;
     if (unread && this.tab === "chats") call("play/read", { chat_id: this.opened, person: this.member });
   }
@@ -199,12 +199,9 @@ export class Desk {
       task.reminded ? h("span", { class: "meta" }, `管理员已提醒 ${task.reminded} 次`) : null);
   }
 
-  // What is being typed stays while the answer comes in.
   renderRobot(view) {
     const panel = el("panel");
-    const typed = panel.querySelector("textarea")?.value || "";
     if (!show(panel, ["robot", this.member, view], () => robotChat(view, this.member, () => this.page.refresh()))) return;
-    panel.querySelector("textarea").value = typed;
     panel.querySelector("textarea").focus();
     panel.scrollTop = panel.scrollHeight;
   }

@@ -74,15 +74,24 @@ export async function act(path, body) {
   }
 }
 
-// Replaces the content only when it differs, so nothing flickers and focus is kept.
+// Replaces the content only when it differs, so nothing flickers. A field with data-draft keeps
+// what is being written and the focus: news may come in the middle of a word.
 const shown = new WeakMap();
 export function show(node, facts, build) {
   const key = JSON.stringify(facts);
   if (shown.get(node) === key) return false;
   shown.set(node, key);
+  const drafts = new Map(fields(node).map((box) => [box.dataset.draft, { words: box.value, held: box === document.activeElement }]));
   node.replaceChildren(...build().flat().filter(Boolean));
+  for (const box of fields(node)) {
+    const { words = "", held } = drafts.get(box.dataset.draft) || {};
+    box.value = words;
+    if (held) box.focus();
+  }
   return true;
 }
+
+const fields = (node) => [...node.querySelectorAll("[data-draft]")];
 
 export function options(select, groups, chosen) {
   const rendered = show(select, groups, () => groups.map(([label, rows]) => {
@@ -94,11 +103,14 @@ export function options(select, groups, chosen) {
 
 const VIA = { mass_send: "群发助手", welcome: "欢迎语", transfer: "接替提示" };
 
-export function bubble(said) {
+// A link opens as on the phone or in the client of whoever looks at the chat.
+const opens = (url, who) => `phone/open?${new URLSearchParams({ who, url })}`;
+
+export function bubble(said, who) {
   const { msgtype, body } = said;
   if (msgtype === "text") return h("div", { class: "bubble" }, said.text);
   if (msgtype === "link") {
-    return h("a", { class: "bubble card", href: body.url, target: "_blank", rel: "noopener" },
+    return h("a", { class: "bubble card", href: opens(body.url, who), target: "_blank", rel: "noopener" },
       h("b", {}, body.title), h("span", { class: "card-row" }, h("small", {}, body.desc || body.url), body.picurl ? h("img", { class: "card-thumb", src: body.picurl, alt: "" }) : icon("link")));
   }
   if (msgtype === "image") return h("img", { class: "bubble picture", src: body.pic_url || sent(body.media_id), alt: body.filename || "图片" });
@@ -122,7 +134,7 @@ const sent = (mediaId) => `sent/${encodeURIComponent(mediaId || "")}`;
 const GAP = 5 * 60 * 1000;
 
 // The bubbles of a chat as one of the two sees it.
-export function bubbles(chat, mineFromCustomer) {
+export function bubbles(chat, mineFromCustomer, who) {
   const rows = [h("p", { class: "note" }, moment(chat.since)), h("p", { class: "note" }, mineFromCustomer
     ? `你已添加了${chat.member}，现在可以开始聊天了。`
     : `${chat.customer}已添加你为联系人，现在可以开始聊天了。`)];
@@ -135,7 +147,7 @@ export function bubbles(chat, mineFromCustomer) {
     const person = said.from_customer ? face(chat.customer, chat.color) : face(chat.member);
     const via = !mineFromCustomer && VIA[said.via];
     rows.push(h("div", { class: mine ? "row mine" : "row" }, person,
-      h("div", { class: "said" }, bubble(said), via && h("small", { class: "via" }, via))));
+      h("div", { class: "said" }, bubble(said, who), via && h("small", { class: "via" }, via))));
   }
   if (!chat.alive) rows.push(h("p", { class: "note" }, mineFromCustomer
     ? "你已删除该联系人，无法继续收发消息。"

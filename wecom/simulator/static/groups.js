@@ -8,7 +8,7 @@ export const isGroup = (chat) => Boolean(chat) && chat.kind === "group";
 export const groupTitle = (chat) => `${chat.name}（${chat.members.length}）`;
 
 // The bubbles of a group as one of its members sees them.
-export function groupBubbles(chat) {
+export function groupBubbles(chat, who) {
   const rows = [h("p", { class: "note" }, moment(chat.since))];
   if (chat.notice) rows.push(h("p", { class: "notice-line" }, `群公告：${chat.notice}`));
   let last = new Date(chat.since).getTime();
@@ -17,7 +17,7 @@ export function groupBubbles(chat) {
     if (at - last > GAP) rows.push(h("p", { class: "note" }, moment(said.at)));
     last = at;
     rows.push(h("div", { class: said.mine ? "row mine" : "row" }, face(said.speaker, said.color || null),
-      h("div", { class: "said" }, said.mine ? null : h("small", { class: "via" }, said.speaker), bubble(said))));
+      h("div", { class: "said" }, said.mine ? null : h("small", { class: "via" }, said.speaker), bubble(said, who))));
   }
   if (!chat.alive) rows.push(h("p", { class: "note" }, "群聊已解散。"));
   return rows;

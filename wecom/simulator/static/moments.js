@@ -23,10 +23,12 @@ function below(row) {
 
 // The panel 朋友圈 on the member's desktop.
 export function momentTasks(rows, member, done) {
-  const box = h("textarea", { rows: "2", maxlength: "2000", placeholder: "分享给我的全部客户", "aria-label": "朋友圈内容" });
+  const box = h("textarea", { rows: "2", maxlength: "2000", placeholder: "分享给我的全部客户", "aria-label": "朋友圈内容", "data-draft": "moment" });
   const own = async (event) => {
     event.preventDefault();
-    if (box.value.trim() && await act("control/own_moment", { userid: member, text: box.value.trim() })) toast("已发表");
+    const text = box.value.trim();
+    box.value = "";
+    if (text && await act("control/own_moment", { userid: member, text })) toast("已发表");
     done();
   };
   return [
@@ -62,8 +64,13 @@ export function momentStream(rows, customer, corp, done) {
     done();
   };
   return rows.map((row) => {
-    const box = h("input", { maxlength: "200", placeholder: "评论", "aria-label": "评论" });
-    const comment = (event) => { event.preventDefault(); if (box.value.trim()) react(row, box.value.trim()); };
+    const box = h("input", { maxlength: "200", placeholder: "评论", "aria-label": "评论", "data-draft": row.id });
+    const comment = (event) => {
+      event.preventDefault();
+      const text = box.value.trim();
+      box.value = "";
+      if (text) react(row, text);
+    };
     return h("article", { class: "moment" }, face(row.member),
       h("div", {},
         h("b", { class: "moment-name" }, row.member, h("span", { class: "at-corp" }, `@${corp}`)),

@@ -54,7 +54,7 @@ export class Phone {
     const body = el("phone-body");
     body.classList.toggle("talking", Boolean(chat));
     if (chat) {
-      if (show(body, ["chat", chat], () => isGroup(chat) ? groupBubbles(chat) : bubbles(chat, true))) body.scrollTop = body.scrollHeight;
+      if (show(body, ["chat", chat, this.customer], () => isGroup(chat) ? groupBubbles(chat, this.customer) : bubbles(chat, true, this.customer))) body.scrollTop = body.scrollHeight;
       const unread = view.threads.find((row) => row.id === this.peer)?.unread;
       if (unread) call("play/read", isGroup(chat) ? { chat_id: this.peer, person: this.customer } : { side: "customer", userid: this.peer, external_userid: this.customer });
     } else if (this.tab === "stream") {

@@ -4,7 +4,7 @@ import { templateCard } from "./cards.js";
 import { act, face, h, moment as when, toast } from "./dom.js";
 
 export function robotChat(view, member, done) {
-  const box = h("textarea", { rows: "2", maxlength: "2000", placeholder: "向智能机器人提问，按 Enter 发送", "aria-label": "向智能机器人提问" });
+  const box = h("textarea", { rows: "2", maxlength: "2000", placeholder: "向智能机器人提问，按 Enter 发送", "aria-label": "向智能机器人提问", "data-draft": "question" });
   const ask = async () => {
     const text = box.value.trim();
     if (!text) return;
