@@ -360,7 +360,7 @@ def test_a_sentence_model_is_tuned_with_its_own_trainer_and_loads(
     model: Path, phrasings: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "tuned"
-    learn = ("--steps", "40", "--rate", "0.01")
+    learn = ("--steps", "40", "--rate", "0.01", "--anyway")
     facts = told("--phrasings", phrasings, "--base", model, "--out", out, *learn)
     assert facts["alone_after"]["mrr"] > facts["alone_before"]["mrr"] + 0.2  # type: ignore[index]
     assert f"SIYU_ENCODER={out}" in (out / "README.md").read_text(encoding="utf-8")
