@@ -33,7 +33,7 @@ Phrasings held back, asked of an index over the others, in %:
 
 *Search* is words and vectors together, after the index has learnt the phrasings as it does whenever
 the library changes. In it {better:,} of the phrasings held back found their material earlier than
-before and {worse:,} later. What was held back is not in the encoder.
+before and {worse:,} later. What was held back was not learnt from.
 
 The base's own card and licence hold for this encoder too. It knows how this library is asked; where
 the library changes, tune again and compare with `siyu judge`.

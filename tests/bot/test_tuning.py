@@ -30,7 +30,8 @@ from knowledge.encoder import StaticEncoder, open_encoder
 from knowledge.hybrid import HybridIndex
 from knowledge.index import IndexDamaged
 from knowledge.sentence_training import batches
-from knowledge.tuning import LEAST_MATERIALS, TooFewPhrasings, lesson
+from knowledge.training.intents import read_intents
+from knowledge.tuning import LEAST_MATERIALS, TooFewPhrasings, lesson, reminders
 from tests.builders import an_approved_material
 from tests.journeys.test_killed import ROOT, environment
 
@@ -252,6 +253,21 @@ def test_what_two_materials_have_and_what_is_said_twice_is_left_out() -> None:
     assert sorted(everything) == sorted(rows[1:])
 
 
+def test_no_sentence_of_the_table_is_learnt_that_is_a_phrasing_of_the_bank_or_held_back() -> None:
+    theirs = next(iter(read_intents().values()))[:2]
+    rows = [
+        *phrasings_of(25),
+        ("OURS", theirs[0]),
+        ("OURS", f"{theirs[1]}？"),
+        ("OURS", "别的问法"),
+    ]
+    known = lesson(rows, seed=1)
+    learnt = {text for texts in reminders(known) for text in texts}
+    everything = {text for texts in read_intents().values() for text in texts}
+    assert set(theirs) <= everything - learnt
+    assert len(everything - learnt) < 30
+
+
 def test_no_batch_has_two_pairs_of_a_material() -> None:
     meanings = list(LIBRARY.values())
     drawn = batches(meanings, Schedule(steps=9, batch=8, seed=4))
@@ -344,7 +360,7 @@ def test_a_sentence_model_is_tuned_with_its_own_trainer_and_loads(
     model: Path, phrasings: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "tuned"
-    learn = ("--steps", "40", "--rate", "0.01")
+    learn = ("--steps", "40", "--rate", "0.01", "--anyway")
     facts = told("--phrasings", phrasings, "--base", model, "--out", out, *learn)
     assert facts["alone_after"]["mrr"] > facts["alone_before"]["mrr"] + 0.2  # type: ignore[index]
     assert f"SIYU_ENCODER={out}" in (out / "README.md").read_text(encoding="utf-8")
