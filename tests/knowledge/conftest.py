@@ -33,7 +33,7 @@ async def address(model: Model) -> AsyncIterator[str]:
 async def writer(address: str) -> AsyncIterator[Writer]:
     """The writer as the product makes it, only less patient."""
     async with AsyncOpenAI(base_url=address, api_key="canary-key", max_retries=0) as client:
-        yield OpenAIWriter(client, "m", patience=0.5)
+        yield OpenAIWriter(client, "m", patience=2.0)
 
 
 @pytest.fixture
