@@ -10,15 +10,17 @@ from bot.chaos.ground import Ground
 from bot.chaos.scenarios import SCENARIOS
 from bot.chaos.tables import again
 
-# A twentieth of the full counts, but for what takes longest: ten kills of F-01, two of F-03, ten
-# stories of F-05 beside the two hundred of tests/bot/test_effects.py, ten of F-20's withdrawals,
-# five days; and for what is cheap: two hundred names of L-08.
+# A twentieth of the full counts, but for what takes longest: five kills of F-01, two of F-03, ten
+# stories of F-05 beside the hundred of tests/bot/test_effects.py, ten of F-20's withdrawals,
+# five days, sixty trials of L-01, and of L-02 and L-08 what shows the road.
 SHARES = dict.fromkeys(SCENARIOS, 0.05) | {
-    "F-01": 0.01,
+    "F-01": 0.005,
     "F-03": 0.01,
     "F-05": 0.001,
     "F-20": 0.02,
-    "L-08": 0.5,
+    "L-01": 0.02,
+    "L-02": 0.005,
+    "L-08": 0.1,
     "days": 0.005,
 }
 

@@ -193,8 +193,8 @@ def test_reasons_read_as_an_rm_would_say_them() -> None:
     said = {
         Reason(Why.ASKED, "s1", TODAY - timedelta(days=3)): "3 天前问过“赎回几天到账”",
         Reason(Why.ASKED, "gone", TODAY): "今天有相近的提问",
-        Reason(Why.MATURES, "P1", TODAY + timedelta(days=6)): "持有的安心添利90天 6 天后到期",
-        Reason(Why.MATURES, "P1", TODAY): "持有的安心添利90天今天到期",
+        Reason(Why.MATURES, "P1", TODAY + timedelta(days=6)): "6 天后到期：安心添利90天",
+        Reason(Why.MATURES, "P1", TODAY): "今天到期：安心添利90天",
         Reason(Why.HOLDS, "P1"): "持有安心添利90天",
         Reason(Why.STAGE, "new:建立信任"): "客户“待跟进”，内容用于建立信任",
         Reason(Why.RISK, "2:3"): "风险等级 R2，不高于客户的 C3",
