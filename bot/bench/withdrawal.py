@@ -25,7 +25,7 @@ from bot.app import Parts, make_app, open_parts
 from bot.bench import shelf
 from bot.bench.machine import percentile
 from bot.bench.suggestions import store as store_question
-from bot.chat.sidebar import SCRIPTS
+from bot.chat.sidebar_materials import SCRIPTS
 from content import links, review
 from content.models import Material, State, Version
 from content.review_models import MaterialLink

@@ -3,7 +3,6 @@
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from aiohttp import web
@@ -13,14 +12,11 @@ from yarl import URL
 
 from bank.bells import BELLS
 from bank.models import Role, Staff
-from bot.chat import conversations, sidebar_scripts
+from bot.chat import conversations
 from bot.chat.nudging import nudges
-from bot.chat.sidebar_scripts import Item
 from bot.models import Message
 from compliance.suitability import needs_notice
 from content import library, sendable
-from content.models import Kind
-from content.scripts import ALL
 from content.sendable import Sendable
 from customers import book
 from customers.models import Customer, Follow, Stage
@@ -28,8 +24,7 @@ from desk.keys import SESSIONS, SETTINGS, WECOM
 from desk.permissions import allow, streaming
 from desk.render import fragment, page, see_other
 from desk.signed import now_of, session_of, signed
-from knowledge import finding, suggestions
-from knowledge.indexing import LIBRARY_INDEX
+from knowledge import suggestions
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.writer import QUOTING
 from outbound import stops
@@ -44,8 +39,6 @@ routes = web.RouteTableDef()
 
 SIDEBAR = allow(Role.RM, place="sidebar")
 APIS = ("getContext", "getCurExternalContact", "getCurExternalChat", "sendChatMessage")
-LISTED = 30
-FOUND = 10
 STILL_EDITING = timedelta(minutes=30)
 TABS = (
     ("suggest", "推荐"),
@@ -54,8 +47,6 @@ TABS = (
     ("profile", "画像"),
     ("tasks", "任务"),
 )
-SCRIPTS = ("script", "faq")
-KEPT = "kept"
 REJECT_REASONS = ("答非所问", "语气不合适", "内容过时", "客户情况不符", "其他")
 
 
@@ -106,21 +97,6 @@ class SuggestTab:
     model_stop: ModelStop | None
     since: str  # the moment of the bells before anything of this was read
     reject_reasons: tuple[str, ...] = REJECT_REASONS
-
-
-@dataclass(frozen=True)
-class MaterialTab:
-    """`话术` and `素材`: approved material this customer may see, searched by the same index."""
-
-    chat: Chat
-    query: str
-    items: list[Item]  # as they would be sent
-    certificate: str  # what stands against selling; then only education is listed
-    shelf: str  # the branch of the tree of scripts that is shown
-    favourites: frozenset[UUID]  # materials the RM keeps at hand
-    kind: str  # of material that is shown, KEPT for what is kept at hand, empty for all
-    kinds: list[Kind]  # of which there is something
-    in_series: bool  # whether what is shown is sent one after another
 
 
 @dataclass(frozen=True)
@@ -233,7 +209,7 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
         suggestions=shown,
         last_question=asked[-1] if asked else None,
         marketing_left=left,
-        certificate=await _certificate(session, who.id, now),
+        certificate=await against_selling(session, who.id, now),
         marks=settings.ai_label,
         usable={key: documents[0] for key, documents in usable.items()},
         attached=await _attached(session, [s for s in shown if s.id in usable]),
@@ -266,7 +242,7 @@ async def _attached(session: AsyncSession, shown: list[Suggestion]) -> dict[UUID
     return {key: [found[one] for one in ids if one in found] for key, ids in wanted.items()}
 
 
-async def _certificate(session: AsyncSession, staff_id: UUID, now: datetime) -> str:
+async def against_selling(session: AsyncSession, staff_id: UUID, now: datetime) -> str:
     """Without a valid certificate an RM passes on investor education, and nothing else (C-34)."""
     facts = Facts(staff=await session.get_one(Staff, staff_id))
     return "" if facts.certified(now) else facts.uncertified()
@@ -324,122 +300,6 @@ def _worth_showing(newest: list[Suggestion]) -> list[Suggestion]:
     return [
         s for s in newest if s.question_key == last.question_key or s.state in done or s.id in kept
     ]
-
-
-@routes.get("/sidebar/{contact}/scripts")
-@SIDEBAR
-async def scripts_tab(request: web.Request) -> web.Response:
-    """Approved scripts and answers."""
-    return await _material_tab(request, "scripts")
-
-
-@routes.get("/sidebar/{contact}/materials")
-@SIDEBAR
-async def materials_tab(request: web.Request) -> web.Response:
-    """Approved notes and education."""
-    return await _material_tab(request, "materials")
-
-
-async def _material_tab(request: web.Request, tab: str) -> web.Response:
-    chat = await chat_of(request, tab)
-    if chat is None:
-        return not_yours(request)
-    session, who, query = session_of(request), signed(request), request.query.get("q", "").strip()
-    certificate = await _certificate(session, who.id, now_of(request))
-    key = request.query.get("shelf", ALL)
-    in_series = tab == "scripts" and sidebar_scripts.is_series(key)
-    kinds = {one for one in Kind if in_series or (one in SCRIPTS) == (tab == "scripts")}
-    kept = await sidebar_scripts.favourites(request)
-    wanted = Wanted(chat, query, kinds, request.query.get("kind", ""), kept, bool(certificate))
-    shown, there = await _documents(request, wanted)
-    context = MaterialTab(
-        chat,
-        query,
-        await sidebar_scripts.as_sent(session_of(request), shown, chat.facts.age),
-        certificate,
-        key,
-        kept,
-        wanted.kind,
-        [one for one in Kind if one in there],
-        in_series=in_series and not query,
-    )
-    return fragment(request, "sidebar/_chat.html", context)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is looked for on a tab: words, the kinds it shows, the one picked, or what is kept.
-
-    An RM who passes on education alone speaks of no product at all (C-34).
-    """
-
-    chat: Chat
-    query: str
-    of_tab: set[Kind]
-    kind: str  # one kind, KEPT, or empty for all
-    kept: frozenset[UUID]
-    education_only: bool
-
-    @property
-    def kinds(self) -> set[Kind]:
-        """The kinds that may be shown."""
-        return self.of_tab & {Kind.EDUCATION} if self.education_only else self.of_tab
-
-    @property
-    def audience(self) -> dict[str, Any]:
-        """For whom it must be fit."""
-        facts = self.chat.facts
-        return {
-            "channel": Channel.SINGLE_CHAT.value,
-            "branch_id": facts.branch_id,
-            "risk_ceiling": 0 if self.education_only else facts.risk_ceiling,
-        }
-
-    def fits(self, document: library.LibraryDocument) -> bool:
-        """Whether it may be shown here."""
-        return document.kind in self.kinds and not (self.education_only and document.risk)
-
-    def picks(self, document: library.LibraryDocument) -> bool:
-        """Whether it is of the kind that was picked, or kept where that was."""
-        return self.kind in ("", document.kind) or (
-            self.kind == KEPT and document.material_id in self.kept
-        )
-
-
-async def _documents(
-    request: web.Request, wanted: Wanted
-) -> tuple[list[library.LibraryDocument], set[Kind]]:
-    """The first of what fits, and of which kinds there is something."""
-    session, now = session_of(request), now_of(request)
-    inside = await sidebar_scripts.on_shelf(request)
-    if not wanted.query and inside is None:
-        there = await library.live_kinds(session, now, **wanted.audience) & wanted.kinds
-        kept = wanted.kept if wanted.kind == KEPT else None
-        kinds = {one for one in there if wanted.kind in ("", KEPT, one)}
-        first = await library.live_documents(
-            session, now, kinds=kinds, materials=kept, limit=LISTED, **wanted.audience
-        )
-        return first, there
-    found = [one for one in await _found(request, wanted, inside) if wanted.fits(one)]
-    shown = [one for one in found if wanted.picks(one)]
-    return shown[: FOUND if wanted.query else LISTED], {one.kind for one in found}
-
-
-async def _found(
-    request: web.Request, wanted: Wanted, inside: list[UUID] | None
-) -> list[library.LibraryDocument]:
-    """What answers the words, or all of a branch of the tree, in its order."""
-    session, now = session_of(request), now_of(request)
-    if wanted.query:
-        index, facts = request.app[LIBRARY_INDEX], wanted.chat.facts
-        found = await finding.find(
-            session, wanted.query, facts, Channel.SINGLE_CHAT, index, now, 2 * LISTED
-        )
-    else:
-        found = await library.usable(session, inside or [], now=now, **wanted.audience)
-    by_version = {one.version_id: one for one in found}
-    order = list(by_version) if inside is None else inside
-    return [by_version[one] for one in order if one in by_version]
 
 
 @routes.get("/sidebar/{contact}/tasks")
