@@ -13,7 +13,7 @@ from bot.bench.watching import Watched, watched
 from bot.chat import conversations
 from bot.chat.conversations import Line
 from bot.chat.nudging import NUDGE
-from bot.chat.sidebar import LISTED
+from bot.chat.sidebar_materials import LISTED
 from bot.models import Speaker
 from content.models import Kind
 from customers.models import Customer
