@@ -17,6 +17,8 @@ const faultName = (fault) => ANSWERS[fault] || (/^5\d\d$/.test(fault) ? `HTTP ${
 
 class Faults {
   constructor() {
+    this.touched = new Set();
+    document.addEventListener("input", ({ target }) => this.touched.add(target));
     for (const button of document.querySelectorAll("[data-forward]")) button.addEventListener("click", () => this.forward(Number(button.dataset.forward)));
     el("clock-back").addEventListener("click", () => this.forward(-this.view.ahead_seconds));
     this.onSubmit("callbacks", (form) => this.callbacks(form));
@@ -74,6 +76,7 @@ class Faults {
       ask_consent: form.elements.ask_consent.checked,
     }, "平台规则已保存");
     this.filled = false;
+    this.touched.clear();
     this.refresh();
   }
 
@@ -87,6 +90,8 @@ class Faults {
       this.busy = false;
     }
   }
+
+  put(field, value) { if (!this.touched.has(field)) field.value = value; }
 
   render(view) {
     const now = new Date(view.now);
@@ -102,20 +107,20 @@ class Faults {
     this.renderCalls(view);
   }
 
-  // Forms are filled once, so that nothing changes under the fingers.
+  // Forms are filled once, and what was typed before stays: nothing changes under the fingers.
   fill(view) {
     this.filled = true;
     const { settings, faults } = view;
     const rules = el("rules").elements;
-    rules.mass_send_quota.value = settings.mass_send_quota;
-    rules.per_minute.value = settings.calls_per_minute[""] ?? 0;
-    rules.trusted_ips.value = settings.trusted_ips.join(", ");
-    rules.ask_consent.checked = settings.ask_consent;
-    for (const name of ["calls_at_once", "dispatch_seconds", "group_lag_seconds"]) rules[name].value = settings[name];
+    this.put(rules.mass_send_quota, settings.mass_send_quota);
+    this.put(rules.per_minute, settings.calls_per_minute[""] ?? 0);
+    this.put(rules.trusted_ips, settings.trusted_ips.join(", "));
+    if (!this.touched.has(rules.ask_consent)) rules.ask_consent.checked = settings.ask_consent;
+    for (const name of ["calls_at_once", "dispatch_seconds", "group_lag_seconds"]) this.put(rules[name], settings[name]);
     const planned = el("callbacks").elements;
-    for (const kind of KINDS) planned[`${kind}_rate`].value = Math.round(faults.callbacks[`${kind}_rate`] * 100);
-    el("lines").elements.lines.value = view.lines;
-    el("lines").elements.retry_seconds.value = view.retry_seconds;
+    for (const kind of KINDS) this.put(planned[`${kind}_rate`], Math.round(faults.callbacks[`${kind}_rate`] * 100));
+    this.put(el("lines").elements.lines, view.lines);
+    this.put(el("lines").elements.retry_seconds, view.retry_seconds);
     const paths = [...new Set(view.counts.map((row) => row.path))];
     el("paths").replaceChildren(...paths.map((path) => h("option", { value: path })));
   }
