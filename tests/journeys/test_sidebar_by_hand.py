@@ -132,6 +132,8 @@ async def test_a_material_is_kept_at_hand_and_sent_from_its_row_with_keys_alone(
     kept = side.get_by_role("button", name="取消收藏《复利是什么》")
     await expect(kept).to_have_attribute("aria-pressed", "true")
     await side.get_by_role("button", name="我的收藏").press("Enter")
+    chosen = side.get_by_role("button", name="我的收藏")
+    await expect(chosen).to_have_attribute("aria-pressed", "true")
     send = side.get_by_role("button", name="发送《复利是什么》")
     await tabs_to(side, send)
     await side.keyboard.press("Enter")

@@ -17,7 +17,8 @@ const faultName = (fault) => ANSWERS[fault] || (/^5\d\d$/.test(fault) ? `HTTP ${
 
 class Faults {
   constructor() {
-    this.touched = new Set();
+    // Somebody may have typed before this script came.
+    this.touched = new Set([...document.querySelectorAll("input")].filter((field) => field.value !== field.defaultValue));
     document.addEventListener("input", ({ target }) => this.touched.add(target));
     for (const button of document.querySelectorAll("[data-forward]")) button.addEventListener("click", () => this.forward(Number(button.dataset.forward)));
     el("clock-back").addEventListener("click", () => this.forward(-this.view.ahead_seconds));
