@@ -140,6 +140,7 @@ async def test_a_material_is_kept_at_hand_and_sent_from_its_row_with_keys_alone(
     await expect(side.locator(".cell-item[data-state=sent] [data-mark]")).to_have_text("已发送")
     assert await town.seen() == [education.body]
     await side.get_by_role("button", name="取消收藏《复利是什么》").press("Enter")
+    await expect(star).to_be_visible()
     await side.get_by_role("button", name="我的收藏").press("Enter")
     await expect(side.get_by_text("还没有收藏可以发给李女士的素材")).to_be_visible()
 
