@@ -16,7 +16,7 @@ from desk.signed import Signed
 from knowledge import match_reading
 from knowledge.match_reading import Shown
 from outbound.facts import Facts
-from scheduler import touches
+from scheduler import touch_reading
 
 # Looked at for a list of eight: some have been written to today, some have no quota left.
 LOOKED_AT = 80
@@ -61,4 +61,4 @@ async def _has_quota(
     """What is no marketing needs no quota."""
     if not match.piece.marketing:
         return True
-    return await touches.marketing_left(session, customer.id, settings, now) > 0
+    return await touch_reading.marketing_left(session, customer.id, settings, now) > 0

@@ -26,7 +26,7 @@ from knowledge.match_reading import Shown
 from knowledge.match_shelf import STOCKROOM, barred, pieces_of
 from knowledge.suiting import Suited
 from outbound.facts import Facts
-from scheduler import touches
+from scheduler import touch_reading
 from scheduler.gates import policy_of
 
 routes = web.RouteTableDef()
@@ -116,11 +116,14 @@ async def _mine(request: web.Request) -> Customer:
 
 async def _moment(request: web.Request, customer: Customer) -> Moment:
     session, now, settings = session_of(request), now_of(request), request.app[SETTINGS]
-    left = await touches.marketing_left(session, customer.id, settings, now)
+    left = await touch_reading.marketing_left(session, customer.id, settings, now)
     consent = await book.consent_of(session, customer.id, now)
     if consent is None:
         return Moment("没有营销授权：只推荐不含产品的服务和投教内容", "red")
-    sent, policy = await touches.marketing_moments(session, customer.id, now), policy_of(settings)
+    sent, policy = (
+        await touch_reading.marketing_moments(session, customer.id, now),
+        policy_of(settings),
+    )
     if isinstance(may_contact(ConsentFacts(consent.granted_at), sent, now, policy=policy), Allowed):
         return Moment(f"现在可以联系，本月还可营销触达 {left} 次", "green")
     try:

@@ -27,7 +27,7 @@ from outbound import addressing, check, media, records
 from outbound import sending as outgoing
 from outbound.attachments import Stock
 from outbound.media import MediaIds
-from scheduler import enrolment, gates, reminders, touches
+from scheduler import enrolment, gates, reminders, touch_reading, touches
 from scheduler.models import SendTask, TaskState, Touch
 from wecom.client import WeComClient
 from wecom.errors import (
@@ -149,7 +149,7 @@ async def prepare(
     loads: dict[Load, list[Said]] = defaultdict(list)
     under_way: dict[UUID, list[datetime]] = defaultdict(list)
     for case in await gates.cases_of(session, claimed):
-        earlier = await touches.marketing_moments(session, case.customer.id, now)
+        earlier = await touch_reading.marketing_moments(session, case.customer.id, now)
         marketing = [*earlier, *under_way[case.customer.id]]
         verdict = await gates.judge(session, case, settings, marketing, now, files)
         if isinstance(verdict, gates.Passed):

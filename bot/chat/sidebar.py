@@ -30,7 +30,7 @@ from knowledge.writer import QUOTING
 from outbound import stops
 from outbound.facts import Facts
 from outbound.models import ModelStop
-from scheduler import touches
+from scheduler import touch_reading
 from wecom.channels import Channel
 from wecom.errors import WeComError
 from wecom.jssdk import AgentConfig, agent_config
@@ -104,8 +104,8 @@ class TasksTab:
     """`任务`: SOP touches of this customer that wait for the RM, and those that come."""
 
     chat: Chat
-    waiting: list[touches.TouchLine]
-    coming: list[touches.TouchLine]
+    waiting: list[touch_reading.TouchLine]
+    coming: list[touch_reading.TouchLine]
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
     newest = await suggestions.open_for(session, who.id, chat.customer.id)
     lines = await conversations.latest(session, who.id, chat.customer.id, 10)
     asked = [line for line in lines if line.speaker == "customer"]
-    left = await touches.marketing_left(session, chat.customer.id, request.app[SETTINGS], now)
+    left = await touch_reading.marketing_left(session, chat.customer.id, request.app[SETTINGS], now)
     shown = _worth_showing(newest)
     usable, stop = await _usable(session, shown, chat, now), await stops.current(session)
     settings = request.app[SETTINGS]
@@ -310,7 +310,7 @@ async def tasks_tab(request: web.Request) -> web.Response:
     if chat is None:
         return not_yours(request)
     session, who = session_of(request), signed(request)
-    lines = await touches.of_chat(session, who.id, chat.customer.id)
+    lines = await touch_reading.of_chat(session, who.id, chat.customer.id)
     waiting = [line for line in lines if line.state.value == "handed"]
     coming = [line for line in lines if line.state.value == "planned"]
     return fragment(request, "sidebar/_chat.html", TasksTab(chat, waiting, coming))

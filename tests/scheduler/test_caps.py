@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from bank.calendar import local, local_day
-from scheduler import touches
+from scheduler import touch_reading
 from scheduler.models import TouchState
 from tests.scheduler.worlds import Bank
 
@@ -43,10 +43,10 @@ async def test_what_is_left_of_the_month_counts_down(the_bank: Bank):
     rm, customer, _ = await the_bank.enrolled()
     settings, now = the_bank.settings, the_bank.clock()
     async with the_bank.sessions() as session:
-        assert await touches.marketing_left(session, customer.id, settings, now) == 4
+        assert await touch_reading.marketing_left(session, customer.id, settings, now) == 4
     await the_bank.send()
     async with the_bank.sessions() as session:
-        assert await touches.marketing_left(session, customer.id, settings, now) == 3
-        [line] = await touches.of_chat(session, rm.id, customer.id)
+        assert await touch_reading.marketing_left(session, customer.id, settings, now) == 3
+        [line] = await touch_reading.of_chat(session, rm.id, customer.id)
     assert (line.state, line.sop_name, line.step_position) == (TouchState.HANDED, "新客陪伴", 1)
     assert rm.name in line.text
