@@ -137,28 +137,31 @@ def _runs(groups: NDArray[np.int32]) -> Iterator[tuple[int, int, int]]:
 
 def top(scores: Vectors, k: int) -> Best:
     """The k highest of each row, ties by column; minus infinity is never among them."""
-    columns = _likely(scores, k)
-    values = np.round(np.take_along_axis(scores, columns, axis=1), ROUND)
-    order = np.lexsort((columns, -values), axis=1)[:, :k]
-    columns = np.take_along_axis(columns, order, axis=1)
-    values = np.take_along_axis(values, order, axis=1)
-    columns[values == NEVER] = NOBODY
-    short = k - columns.shape[1]
-    if short > 0:
-        columns = np.pad(columns, ((0, 0), (0, short)), constant_values=NOBODY)
-        values = np.pad(values, ((0, 0), (0, short)), constant_values=NEVER)
-    return Best(columns, values)
+    rows, columns, values = _likely(scores, k)
+    values = np.round(values, ROUND)
+    order = np.lexsort((columns, -values, rows))
+    rows, columns, values = rows[order], columns[order], values[order]
+    places = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    kept = places < k
+    best = Best(np.full((len(scores), k), NOBODY), np.full((len(scores), k), NEVER))
+    best.columns[rows[kept], places[kept]] = columns[kept]
+    best.scores[rows[kept], places[kept]] = values[kept]
+    return best
 
 
-def _likely(scores: Vectors, k: int) -> Rows:
-    """Columns of each row among which its k highest are."""
-    count, width = scores.shape
-    strips = width // STRIP
-    if strips <= k or width % STRIP:
-        return np.broadcast_to(np.arange(width), (count, width)).copy()
-    highest = scores.reshape(count, STRIP, strips).max(axis=1)
-    chosen = np.argpartition(highest, strips - k, axis=1)[:, strips - k :]
-    within = (chosen[:, :, None] + strips * np.arange(STRIP)).reshape(count, -1)
-    values = np.take_along_axis(scores, within, axis=1)
-    keep = np.argpartition(values, values.shape[1] - k, axis=1)[:, -k:]
-    return np.take_along_axis(within, keep, axis=1)
+def _likely(scores: Vectors, k: int) -> tuple[Rows, Rows, Vectors]:
+    """Pairs of row and column, and their scores, among which the k highest of each row are.
+
+    The k highest maxima of strips are k scores, so that nothing below the least of them is needed;
+    what rounding makes equal to it is.
+    """
+    strips = scores.shape[1] // STRIP
+    parts = scores.reshape(len(scores), STRIP, strips)
+    highest = parts.max(axis=1)
+    least = np.full(len(scores), NEVER)
+    if strips >= k:
+        least = np.partition(highest, -k, axis=1)[:, -k] - np.float32(10.0**-ROUND)
+    rows, found = np.nonzero((highest >= least[:, None]) & (highest > NEVER))
+    values = parts[rows, :, found]
+    which, within = np.nonzero((values >= least[rows, None]) & (values > NEVER))
+    return rows[which], found[which] + strips * within, values[which, within]

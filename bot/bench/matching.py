@@ -15,6 +15,7 @@ from uuid import UUID
 
 import numpy as np
 import psutil
+from threadpoolctl import threadpool_limits
 
 from content.models import Kind, Use
 from knowledge import blocks
@@ -76,7 +77,11 @@ class Matching:
 
 def measure(plan: Plan, tell: Callable[[str], None] = lambda _: None) -> Matching:
     """Match everybody, and multiply the same once more without anything else."""
-    world = _World(plan)
+    with threadpool_limits(1):  # as every process of the product is held
+        return _measured(_World(plan), plan, tell)
+
+
+def _measured(world: "_World", plan: Plan, tell: Callable[[str], None]) -> Matching:
     process, bares, ours = psutil.Process(), _Spent(), _Spent()
     memory, forbidden = [], 0
     for number, count in enumerate(_slices(plan)):
