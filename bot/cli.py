@@ -12,11 +12,12 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
+from bank import logs
 from bank.calendar import local_day
 from bank.database import utc_now
 from bank.settings import Settings
 from bank.signing import open_signer
-from bot import audit_commands, index_commands, logs, serve, sidecar
+from bot import audit_commands, index_commands, serve, sidecar
 from bot import doctor as checkup
 from bot.demo import run, story
 from bot.evidence.checking import faults_of
