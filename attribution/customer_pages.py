@@ -10,15 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from attribution import openings
-from attribution.chosen import SEES_ROWS, id_of
+from attribution.chosen import SEES_ROWS
 from attribution.models import Conversion, ConversionState, Touchpoint, TouchpointKind
 from attribution.openings import Visit
 from attribution.touchpoints import last_contacts
 from bank.models import Staff
 from content.models import Material
 from customers import book
+from customers.addressed import customer_of
 from customers.models import Customer
 from customers.timeline import Event, Side, events_of
+from desk.ids import id_of
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import fragment, yuan
@@ -63,10 +65,7 @@ class LastContacts:
 async def timeline(request: web.Request) -> web.Response:
     """Touchpoints, conversions, relations, consents and assessments on one line."""
     session, now = session_of(request), now_of(request)
-    customer_id = id_of(request.match_info["id"])
-    customer = await book.find(session, signed(request), customer_id) if customer_id else None
-    if customer is None:
-        raise web.HTTPNotFound
+    customer = await customer_of(request)
     wanted, limit = request.query.get("kind", ""), _limit(request)
     kind = wanted if wanted in dict(KINDS) else ""
     events = await happened(session, customer, kind, request.app[SETTINGS].radar, limit + 1, now)

@@ -12,8 +12,9 @@ from bot import material_use
 from bot.material_use import Place, Use
 from bot.welcoming import channel_pages
 from content import library, shelf
-from content.material_pages import ID, READERS, SEES_RECIPIENTS, reader_of
+from content.material_pages import READERS, SEES_RECIPIENTS, reader_of
 from content.models import Version
+from desk.ids import ID
 from desk.keys import SETTINGS
 from desk.permissions import SEES_CUSTOMERS, allow
 from desk.render import count, fragment, yuan

@@ -7,8 +7,9 @@ from aiohttp import web
 from content import shelf
 from content.covers import COVERED, cover_of
 from content.files import FILES
-from content.material_pages import ID, READERS, reader_of
+from content.material_pages import READERS, reader_of
 from content.models import StoredFile, Version
+from desk.ids import ID
 from desk.permissions import allow
 from desk.render import HERE
 from desk.signed import now_of, session_of, signed

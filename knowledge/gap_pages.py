@@ -8,6 +8,7 @@ from uuid import UUID
 from aiohttp import web
 
 from bank.models import Role
+from desk.ids import ID
 from desk.permissions import SEES_GAPS, allow
 from desk.render import page, see_other
 from desk.signed import now_of, session_of, signed
@@ -18,7 +19,6 @@ from knowledge.pages import SEES_SUGGESTIONS
 
 routes = web.RouteTableDef()
 
-ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 DECIDES = (Role.EDITOR, Role.HQ)
 # As many example questions as a material may have.
 FILLED_IN = 5

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +18,7 @@ from bank.calendar import at_local
 from bank.models import Staff
 from content.models import Material, Version
 from customers.models import Customer
+from desk.ids import id_of
 from knowledge.intents import Intent
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.picking import PICKED
@@ -74,7 +74,7 @@ def made() -> tuple[ColumnElement[bool], ...]:
 def narrowed(filters: Mapping[str, str]) -> list[ColumnElement[bool]]:
     """The conditions a filter of the list stands for; what cannot be read narrows nothing."""
     found: list[ColumnElement[bool]] = []
-    if rm := _uuid(filters.get("rm", "")):
+    if rm := id_of(filters.get("rm", "")):
         found.append(col(Suggestion.staff_id) == rm)
     if (intent := filters.get("intent", "")) in list(Intent):
         found.append(col(Suggestion.intent) == Intent(intent))
@@ -161,13 +161,6 @@ async def refusals(
         .limit(MOST)
     )
     return [Why(*row) for row in (await session.execute(query)).all()]
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _day(text: str) -> date | None:

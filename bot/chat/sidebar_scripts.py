@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.models import Role
-from bot.chat.bridging import uuid_of
 from compliance.suitability import needs_notice
 from content import library, scripts, sendable
 from content.library import LibraryDocument
 from content.script_models import ScriptFavourite
 from content.scripts import ALL, Branch
 from content.sendable import Sendable
+from desk.ids import given_id
 from desk.permissions import allow
 from desk.render import fragment
 from desk.signed import Signed, now_of, session_of, signed
@@ -116,7 +116,7 @@ async def favourites(request: web.Request) -> frozenset[UUID]:
 
 async def _live(session: AsyncSession, wanted: str, who: Signed, now: datetime) -> tuple[UUID, str]:
     """A material that is no script; 404 unless the RM's branch may use it beside a chat."""
-    version = await library.live_version_of(session, uuid_of(wanted), now)
+    version = await library.live_version_of(session, given_id(wanted), now)
     if version is None:
         raise web.HTTPNotFound
     live = await library.only_live(
