@@ -436,6 +436,15 @@ async def test_the_night_begins_a_run_and_the_day_does_not(
     assert clock.match in {job.tick for job in clock.JOBS}
 
 
+async def much_to_match(session: AsyncSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three customers and four materials, where two customers are a portion."""
+    await on_the_shelf(session)
+    for _ in range(3):
+        await a_customer(session)
+    await session.commit()
+    monkeypatch.setattr(matches, "AT_ONCE", 2)
+
+
 async def test_where_there_is_much_to_match_a_process_of_its_own_does_it(
     sessions: Sessions,
     session: AsyncSession,
@@ -443,11 +452,7 @@ async def test_where_there_is_much_to_match_a_process_of_its_own_does_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Here it would not do at all: `run` is taken away."""
-    await on_the_shelf(session)
-    for _ in range(3):
-        await a_customer(session)
-    await session.commit()
-    monkeypatch.setattr(matches, "AT_ONCE", 2)
+    await much_to_match(session, monkeypatch)
     monkeypatch.delattr(matches, "run")
     assert await nightly.match(sessions, settings, MONDAY) == 3
     assert len(await rows(session)) == 12
@@ -461,11 +466,7 @@ async def test_who_stops_waiting_for_the_process_ends_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And the run goes on from where it was."""
-    await on_the_shelf(session)
-    for _ in range(3):
-        await a_customer(session)
-    await session.commit()
-    monkeypatch.setattr(matches, "AT_ONCE", 2)
+    await much_to_match(session, monkeypatch)
     start, begun, started = asyncio.create_subprocess_exec, [], asyncio.Event()
 
     async def noted(*command: str, **how: Any) -> Process:
