@@ -1,7 +1,9 @@
 """Pages and fragments: a template, and one dataclass that says everything the template may show."""
 
+import hashlib
 import json
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from desk.keys import SETTINGS
 from desk.permissions import menu_for
 from desk.signed import SIGNED
 
-HERE = Path(__file__).parent
+STATIC = Path(__file__).parent / "static"
 
 
 def set_up(app: web.Application, *packages: str) -> None:
@@ -31,8 +33,8 @@ def set_up(app: web.Application, *packages: str) -> None:
         "percent": percent,
         "count": count,
     }
-    environment.globals["icon"] = icon
-    app.router.add_static("/static/", HERE / "static", append_version=False)
+    environment.globals |= {"icon": icon, "static": static}
+    app.router.add_static("/static/", STATIC)
 
 
 def page(
@@ -122,6 +124,16 @@ def count(number: int) -> str:
 
 def icon(name: str) -> Markup:
     """One symbol of the house's set (`desk/static/icons.svg`)."""
-    return Markup(
-        '<svg class="icon" aria-hidden="true"><use href="/static/icons.svg#{}"/></svg>'
-    ).format(name)
+    drawn = '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>'
+    return Markup(drawn).format(static("icons.svg"), name)
+
+
+def static(name: str) -> str:
+    """The address of a script, style or picture; another one when it is another."""
+    return f"/static/{name}?v={mark_of(name)}"
+
+
+@cache
+def mark_of(name: str) -> str:
+    """What the file holds, in a word; FileNotFoundError for one that is not there."""
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
