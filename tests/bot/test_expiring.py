@@ -182,7 +182,7 @@ async def test_the_numbers_are_those_of_ones_own_customers_and_open_their_rows(
     await session.commit()
     address = f"/content/{version.material_id}/use"
     own = await (await product.client(rm)).text(address)
-    assert f'href="/suggestions?material={version.material_id}&amp;state=sent"' in own
+    assert f'href="/suggestions?material={version.material_id}&amp;made=1&amp;state=sent"' in own
     assert own.count('<span class="figure-value">1</span>') == 2  # suggested, and sent as it was
     assert '<a href="/welcomes">全行默认欢迎语</a>' in own
     all_of_it = await (await product.client(editor)).text(address)
