@@ -99,7 +99,7 @@ async def _answer(
     writer: Writer,
 ) -> None:
     answers = await answers_to(session, case, index)
-    suggestion.tier, suggestion.confidence = answers.found.tier, answers.found.confidence
+    suggestion.tier, suggestion.confidence = answers.tier, answers.confidence
     suggestion.generation = answers.found.generation
     suggestion.filters |= {
         "sought": case.sought,
