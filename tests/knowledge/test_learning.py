@@ -292,6 +292,16 @@ async def test_the_command_refuses_wrong_usage(today: Desk, options: tuple[str, 
     assert await siyu_judge(today, *options) == (2, {})
 
 
+async def test_the_replay_of_what_was_not_searched_for_tells_no_confidence(desk: Desk) -> None:
+    made = await desk.asks("我要投诉你们，必须给个说法")
+    page = await desk.product.client(desk.rm)
+    shown = await page.text(f"/suggestions/{made.id}")
+    assert "没有检索：这类消息不推荐素材" in shown
+    for words in ("<dt>把握</dt>", "<dt>写法</dt>", "— 条"):
+        assert words not in shown
+    assert '<td class="num">—</td>' in await page.text("/suggestions")
+
+
 async def test_a_replay_tells_all_that_led_to_it_and_what_became_of_it(desk: Desk) -> None:
     made = await accepted(desk, NEW_WORDING, f"李女士，{BODY}")
     told = await replayed(desk.product.parts.settings, made.id)
