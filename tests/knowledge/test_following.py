@@ -122,6 +122,15 @@ async def test_a_worried_customer_is_not_sold_to(product: Product, session: Asyn
     assert made.version_id == calm.id
 
 
+async def test_a_message_without_a_word_is_no_question_and_no_gap(desk: Desk) -> None:
+    path = f"/sidebar/{desk.customer.external_userid}/ask"
+    shown = await (await desk.sidebar.post(path, {"question": "？？？"})).text()
+    assert "只发了标点、表情" in shown
+    assert "内容缺口" not in shown
+    [made] = await desk.all(Suggestion)
+    assert made.state is SuggestionState.HELD
+
+
 async def test_what_stands_in_for_the_best_hit_is_not_called_sure(
     product: Product, session: AsyncSession
 ) -> None:
