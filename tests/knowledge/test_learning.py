@@ -102,6 +102,15 @@ async def test_every_page_tells_the_same_share_of_suggestions_taken(desk: Desk) 
     assert "采用率 50%" in await page.text(f"/content/{live.material_id}/use")
 
 
+async def test_what_the_customer_was_told_stays_in_sight(desk: Desk) -> None:
+    made = await accepted(desk, ASKED)
+    for number in range(6):
+        await desk.asks(f"你们食堂的红烧肉好吃吗，第{number}次问")
+    shown = await desk.sidebar.text(f"/sidebar/{desk.customer.external_userid}/suggest")
+    assert "近期回复" in shown
+    assert f'data-suggestion="{made.id}" data-state="sent"' in shown
+
+
 async def test_weeks_say_their_year(desk: Desk) -> None:
     await accepted(desk, ASKED)
     page = await (await desk.product.client(desk.rm)).text("/suggestions/quality?by=week")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -297,6 +298,7 @@ async def test_without_a_model_nothing_is_said_to_be_well(
     assert "没有配置模型" in page
     assert "SIYU_LLM_BASE_URL" in page
     assert "模型可以起草" not in page
+    assert re.search(r'<textarea [^>]*name="reason"[^>]*maxlength="200"', page), "nothing is cut"
 
 
 async def test_two_people_lift_the_stop_and_the_model_words_again(
