@@ -159,7 +159,7 @@ async def _contacts(session: AsyncSession, who: Signed, settings: Settings, now:
         ]
         for customer, match in found
     ]
-    headings = ["客户", "为什么是今天", "为什么是他", "建议内容"]
+    headings = ["客户", "为什么是今天", "为什么是这位客户", "建议内容"]
     return Panel(
         "今日适合联系",
         "今天联系过和本月营销次数已满的不在此列",

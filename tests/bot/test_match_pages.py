@@ -104,6 +104,16 @@ async def test_a_customers_page_shows_what_suits_and_why(office: Office) -> None
         assert words in shown
 
 
+async def test_a_woman_is_not_called_him(office: Office) -> None:
+    beside = f"/sidebar/{office.customer.external_userid}/matches"
+    for gender, words in ((2, "为什么是她"), (1, "为什么是他"), (0, "为什么是他")):
+        office.customer.gender = gender
+        await office.session.commit()
+        side = await office.product.client(office.rm, "sidebar")
+        assert words in await office.list_of()
+        assert words in await side.text(beside)
+
+
 async def test_a_customer_no_run_has_reached_is_matched_on_the_spot(office: Office) -> None:
     assert NOTE in await office.list_of()
     assert (await office.session.execute(select(CustomerMatch))).all() == []
