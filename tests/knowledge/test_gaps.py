@@ -256,3 +256,26 @@ async def test_the_number_opens_the_questions_of_ones_own_customers(
     own = await (await product.client(rm)).text(f"/suggestions?gap={gap.id}")
     assert "赵女士" in own
     assert "钱先生" not in own
+
+
+async def test_what_only_groups_asked_opens_no_empty_list(
+    product: Product, session: AsyncSession, rm: Staff
+) -> None:
+    heard = HeardQuestion(
+        source_id=uuid4(), member_id="wmSTRANGER", question=VAULT, created_at=MONDAY
+    )
+    session.add(heard)
+    await caught_up(product, session)
+    gap = await the_gap(session)
+    hq = await a_staff(session, Role.HQ)
+    await session.commit()
+    desk = await product.client(hq)
+    page = await desk.text("/gaps")
+    assert "客户群 1 次" in page
+    assert "/suggestions?gap=" not in page
+    await asked(session, VAULT, await a_customer(session), rm)
+    await caught_up(product, session)
+    assert f'href="/suggestions?gap={gap.id}">2<' in await desk.text("/gaps")
+    listed = await desk.text(f"/suggestions?gap={gap.id}")
+    assert "共 1 条" in listed
+    assert "客户群里的提问在" in listed
