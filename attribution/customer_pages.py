@@ -15,6 +15,7 @@ from attribution.models import Conversion, ConversionState, Touchpoint, Touchpoi
 from attribution.openings import Visit
 from attribution.touchpoints import last_contacts
 from bank.models import Staff
+from content import products
 from content.models import Material
 from customers import book
 from customers.addressed import customer_of
@@ -148,14 +149,17 @@ async def _conversions(session: AsyncSession, customer_id: UUID, limit: int) -> 
         .order_by(col(Conversion.at).desc())
         .limit(limit)
     )
-    return [_converted(conversion) for conversion in (await session.execute(query)).scalars()]
+    found = list((await session.execute(query)).scalars())
+    sold = await products.by_codes(session, {one.product_code for one in found})
+    names = {product.code: product.name for product in sold}
+    return [_converted(one, names.get(one.product_code, one.product_code)) for one in found]
 
 
-def _converted(conversion: Conversion) -> Event:
+def _converted(conversion: Conversion, product: str) -> Event:
     reversal = conversion.amount_cents < 0
     title = f"{'冲正' if reversal else '成交'} {yuan(conversion.amount_cents)}"
     tone = "green" if conversion.state == ConversionState.CREDITED else "yellow"
-    text = f"{conversion.product_code} · {conversion.state.label}"
+    text = f"{product} · {conversion.state.label}"
     href = f"/attribution/conversions/{conversion.id}"
     return Event(conversion.at, Side.CONVERSION, title, text, "red" if reversal else tone, href)
 

@@ -15,7 +15,7 @@ from compliance.verdict import Allowed
 from content import library, shelf
 from content.material_pages import reader_of
 from content.models import Kind
-from customers import book
+from customers import book, care
 from customers.addressed import customer_of
 from customers.models import Customer
 from desk.ids import ID
@@ -106,6 +106,8 @@ async def _of_customer(request: web.Request, customer: Customer) -> web.Response
 
 async def _moment(request: web.Request, customer: Customer) -> Moment:
     session, now, settings = session_of(request), now_of(request), request.app[SETTINGS]
+    if await care.complains(session, customer.id):
+        return Moment("投诉还没有办结：暂停营销，只推荐服务和投教内容", "red")
     left = await touch_reading.marketing_left(session, customer.id, settings, now)
     consent = await book.consent_of(session, customer.id, now)
     if consent is None:

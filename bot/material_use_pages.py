@@ -79,7 +79,7 @@ async def material_use_part(request: web.Request) -> web.Response:
 
 
 def _figures(use: Use, material_id: UUID, who: Signed, model: Model) -> list[Figure]:
-    of = {"material": str(material_id)}
+    of = {"material": str(material_id), "made": "1"}
 
     def suggestions(label: str, number: int, state: str = "") -> Figure:
         address = f"/suggestions?{urlencode(of | ({'state': state} if state else {}))}"

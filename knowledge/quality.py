@@ -113,6 +113,22 @@ async def lines(
     return [_line(by, *row) for row in (await session.execute(query)).all()]
 
 
+async def total(session: AsyncSession, since: datetime, visible: ColumnElement[bool]) -> Line:
+    """All of them since a moment in one line; every page that says 采用率 says this."""
+    weeks = await lines(session, By.WEEK, since, visible)
+    edited = sum(line.edited for line in weeks)
+    changed = sum((line.edit_share or 0.0) * line.edited for line in weeks)
+    return Line(
+        key="",
+        name="合计",
+        made=sum(line.made for line in weeks),
+        sent=sum(line.sent for line in weeks),
+        edited=edited,
+        rejected=sum(line.rejected for line in weeks),
+        edit_share=changed / edited if edited else None,
+    )
+
+
 def _along(by: By) -> tuple[Any, Any]:
     if by is By.MATERIAL:
         return col(Material.id), col(Material.title)
@@ -138,7 +154,7 @@ def _counted(*columns: Any) -> Any:
 def _line(by: By, key: Any, name: Any, *numbers: Any) -> Line:
     if by is By.WEEK:
         monday = key.date()
-        return Line(f"{monday}", f"{monday:%m-%d} 起", *numbers)
+        return Line(f"{monday}", f"{monday} 起", *numbers)
     if by is By.INTENT:
         return Line(key.value if key else "none", key.label if key else "未识别", *numbers)
     return Line(str(key), str(name), *numbers)

@@ -52,6 +52,7 @@ class GroupMaterials:
     query: str
     documents: list[LibraryDocument]
     level: int  # products up to R… may be spoken of; 0 none
+    more: bool  # there is more than what is listed
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,11 @@ async def group_materials(request: web.Request) -> web.Response:
         return not_yours(request)
     query = request.query.get("q", "").strip()
     found = await group_messages.usable(session_of(request), signed(request), now_of(request))
-    wanted = [one for one in found if query.lower() in one.title.lower()][:LISTED]
+    wanted = [one for one in found if query.lower() in one.title.lower()]
     level = request.app[SETTINGS].group_product_level
-    context = GroupMaterials(await chat_of(request, group), query, wanted, level)
+    context = GroupMaterials(
+        await chat_of(request, group), query, wanted[:LISTED], level, more=len(wanted) > LISTED
+    )
     return fragment(request, "sidebar/_group.html", context)
 
 
