@@ -2,6 +2,7 @@
 
 import json
 from datetime import date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,16 @@ HERE = Path(__file__).parent
 
 def set_up(app: web.Application, *packages: str) -> None:
     """Templates of the shell and of these packages; each keeps its own under its own name."""
+    app[aiohttp_jinja2.APP_KEY] = templates(packages)
+    app.router.add_static("/static/", HERE / "static", append_version=False)
+
+
+@cache
+def templates(packages: tuple[str, ...]) -> jinja2.Environment:
+    """The templates of these packages: a process compiles each once, for all its applications."""
     loaders = [jinja2.PackageLoader(package) for package in ("desk", *packages)]
-    environment = aiohttp_jinja2.setup(
-        app, loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.filters |= {
         "when": when,
@@ -32,7 +40,7 @@ def set_up(app: web.Application, *packages: str) -> None:
         "count": count,
     }
     environment.globals["icon"] = icon
-    app.router.add_static("/static/", HERE / "static", append_version=False)
+    return environment
 
 
 def page(
