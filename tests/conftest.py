@@ -242,7 +242,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What was imported and collected stays to the end: no test's garbage is looked for in it."""
-    gc.collect()
     gc.freeze()
 
 
