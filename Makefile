@@ -26,7 +26,8 @@ $(BROWSER_READY): .venv/.ready-dev
 	@touch $@
 
 test: .venv/.ready-dev $(BROWSER_READY) ## the whole suite, on a real PostgreSQL and a real browser
-	@$(BIN)/pytest -n logical --maxprocesses 8 --dist worksteal
+# Byte code is kept: the suite starts the product anew some hundred times.
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n logical --maxprocesses 8 --dist worksteal
 
 check: .venv/.ready-dev ## format, lint, types, layers
 	@$(BIN)/ruff format --check .

@@ -240,9 +240,15 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """What is imported and collected from here on stays to the end: none of it is garbage."""
+    gc.disable()
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """What was imported and collected stays to the end: no test's garbage is looked for in it."""
+    """Now tests begin to leave garbage; nobody looks for it in what was there before."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
