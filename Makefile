@@ -30,7 +30,8 @@ extras: .venv/.ready-dev ## sentence models and text out of pictures, 2 GB: thei
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[models,ocr]'
 
 test: .venv/.ready-dev $(BROWSER_READY) ## the whole suite, on a real PostgreSQL and a real browser
-	@$(BIN)/pytest -n logical --maxprocesses 8 --dist worksteal
+# Byte code is kept: the suite starts the product anew some hundred times.
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n logical --maxprocesses 8 --dist worksteal
 
 check: .venv/.ready-dev ## format, lint, types, layers
 	@$(BIN)/ruff format --check .

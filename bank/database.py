@@ -107,10 +107,9 @@ async def listening(url: str, *bells: str) -> AsyncIterator[psycopg.AsyncConnect
     """A connection that hears the named bells; iterate over its `notifies()`."""
     connection = await psycopg.AsyncConnection.connect(plain_url(url), autocommit=True)
     try:
-        for bell in bells:
-            await connection.execute(
-                psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(bell))
-            )
+        wish = psycopg.sql.SQL("LISTEN {}")
+        wishes = [wish.format(psycopg.sql.Identifier(bell)) for bell in bells]
+        await connection.execute(psycopg.sql.SQL("; ").join(wishes))
         yield connection
     finally:
         await connection.close()

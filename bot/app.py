@@ -9,7 +9,6 @@ from time import monotonic
 
 import aiohttp
 from aiohttp import web
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 from pydantic import SecretStr
 from threadpoolctl import threadpool_limits
 
@@ -320,6 +319,9 @@ def writer(settings: Settings, meter: Meter) -> Writer:
     """The wording model of the settings, within its budget; without one, passages are quoted."""
     if not settings.llm_base_url:
         return QuotingWriter()
+    # A sixth of the time a process takes to start, and only a bank with a model needs it.
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
     key = settings.llm_api_key.get_secret_value() or "none"
     # A redirect would carry the question to an address nobody has allowed.
     http = DefaultAsyncHttpxClient(follow_redirects=False)

@@ -22,9 +22,16 @@ STATIC = Path(__file__).parent / "static"
 
 def set_up(app: web.Application, *packages: str) -> None:
     """Templates of the shell and of these packages; each keeps its own under its own name."""
+    app[aiohttp_jinja2.APP_KEY] = templates(packages)
+    app.router.add_static("/static/", STATIC)
+
+
+@cache
+def templates(packages: tuple[str, ...]) -> jinja2.Environment:
+    """The templates of these packages: a process compiles each once, for all its applications."""
     loaders = [jinja2.PackageLoader(package) for package in ("desk", *packages)]
-    environment = aiohttp_jinja2.setup(
-        app, loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined
+    environment = jinja2.Environment(
+        loader=jinja2.ChoiceLoader(loaders), autoescape=True, undefined=jinja2.StrictUndefined
     )
     environment.filters |= {
         "when": when,
@@ -34,7 +41,7 @@ def set_up(app: web.Application, *packages: str) -> None:
         "count": count,
     }
     environment.globals |= {"icon": icon, "static": static}
-    app.router.add_static("/static/", STATIC)
+    return environment
 
 
 def page(

@@ -10,14 +10,16 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 import structlog
 from aiohttp import web
-from openai import AsyncOpenAI
 
 from knowledge.metering import Meter
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
 
 log = structlog.get_logger("knowledge")
 
@@ -110,7 +112,7 @@ class OpenAIWriter:
 
     def __init__(
         self,
-        client: AsyncOpenAI,
+        client: "AsyncOpenAI",
         model: str,
         patience: float = PATIENCE_SECONDS,
         meter: Meter | None = None,

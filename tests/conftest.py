@@ -1,5 +1,6 @@
 """One real PostgreSQL for the run, a fresh database for each test, the product behind real HTTP."""
 
+import gc
 import logging
 import os
 import shutil
@@ -27,7 +28,7 @@ from bot.app import Parts, make_app, open_parts
 from bot.bench.processes import postgres_in
 from desk.signed import COOKIES, open_session
 from migrations import migrate
-from tests.browser import a_browser
+from tests.browser import browsing_at, joined
 from tests.builders import MONDAY
 
 IN_MEMORY, ROOM = Path("/dev/shm"), 4 << 30
@@ -113,16 +114,23 @@ def without_flushing(url: str) -> None:
         connection.execute("SELECT pg_reload_conf()")
 
 
+@pytest.fixture(scope="session")
+def admin(template: str) -> Iterator[psycopg.Connection]:
+    """The one connection that makes and drops databases: opening it anew would cost each test."""
+    url = template.replace("/siyu?", "/postgres?")
+    with psycopg.connect(url, autocommit=True) as connection:
+        yield connection
+
+
 @pytest.fixture
-def database(template: str) -> Iterator[str]:
+def database(template: str, admin: psycopg.Connection) -> Iterator[str]:
     """Address of a fresh, migrated, empty database."""
     name = f"test_{uuid4().hex[:12]}"
-    admin = template.replace("/siyu?", "/postgres?")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE siyu STRATEGY wal_log')
+    # Nothing is flushed, so copying files costs half of writing every block to the log; and with
+    # them comes the catalogue's cache, which the first connection would otherwise build.
+    admin.execute(f'CREATE DATABASE "{name}" TEMPLATE siyu STRATEGY file_copy')
     yield template.replace("/siyu?", f"/{name}?")
-    with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -232,8 +240,26 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """What is imported and collected from here on stays to the end: none of it is garbage."""
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Now tests begin to leave garbage; nobody looks for it in what was there before."""
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(scope="session")
+def browsing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the run's one Chromium listens: starting it costs more than most pages."""
+    with browsing_at(tmp_path_factory.mktemp("browsing")) as address:
+        yield address
+
+
 @pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """A real browser."""
-    async with a_browser() as browser:
+async def chromium(browsing: str) -> AsyncIterator[Browser]:
+    """A real browser with nothing open and nothing remembered."""
+    async with joined(browsing) as browser:
         yield browser

@@ -23,6 +23,7 @@ from bot.serve import serving
 from migrations import migrate
 
 RESTARTS = 50
+FEW_A_SECOND = 50.0  # where only a share of the outages is made
 WAYS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT, "kill -9": signal.SIGKILL}
 UP_SECONDS = (0.3, 1.5)
 DOWN_SECONDS = (0.0, 1.5)
@@ -50,10 +51,10 @@ async def _under_load(
     settings: Settings, home: Path, found: Found, dice: Random, restarts: int
 ) -> None:
     port = int(settings.public_url.rsplit(":", 1)[1])
-    clock = Ahead()
+    clock, whole = Ahead(), restarts >= RESTARTS
     async with serving(settings, HOST, port, now=clock):
         load = Plain(settings, port, dice)
-        pouring = asyncio.create_task(paced(PER_SECOND, load.one))
+        pouring = asyncio.create_task(paced(PER_SECOND if whole else FEW_A_SECOND, load.one))
         down = 0.0
         for _ in range(restarts):
             await asyncio.sleep(dice.uniform(*UP_SECONDS))
@@ -61,7 +62,7 @@ async def _under_load(
         load.over = True
         await pouring
         await load.sender.settle()
-        if restarts < RESTARTS:
+        if not whole:
             # What was claimed in an outage waits for its lease; only the full run waits with it.
             clock.ahead = LEASE
         await _drained(settings, found)

@@ -44,7 +44,7 @@ from knowledge.pgvector import PgvectorStore, prepare
 from knowledge.writer import QuotingWriter
 from wecom.channels import Channel
 
-TRIALS, LEAST = 1_000, 40  # in each index
+TRIALS, LEAST = 1_000, 20  # in each index; with 20 everything wrong comes twice
 SHELF = 60  # other materials around them
 NEVER = 1 << 40
 SYLLABLES = "安泰和润嘉禾景明瑞丰同心云锦长青松柏江海星辰山川日月金玉"
@@ -200,23 +200,31 @@ async def _branches(session: AsyncSession) -> list[UUID]:
 
 
 def _trial(number: int, dice: Random, branches: list[UUID]) -> Trial:
+    """Everything that can be wrong takes its turn, before an audience for which it is wrong."""
     named = "".join(dice.sample(SYLLABLES, 4))
-    public = (Channel.GROUP, Channel.MOMENTS)
-    audience = Audience(
+    wrong = list(WRONGS)[number % len(WRONGS)]
+    audience = _audience(dice, branches)
+    while not _is_wrong_for(audience, wrong):
+        audience = _audience(dice, branches)
+    text = f"{named}{number}号事项怎么办理"
+    return Trial(number, text, audience, wrong, WRONGS[wrong](dice, audience, branches))
+
+
+def _audience(dice: Random, branches: list[UUID]) -> Audience:
+    return Audience(
         MONDAY + timedelta(seconds=dice.randrange(7 * 86_400)),
         dice.choice(list(Channel)).value,
         dice.choice([None, *branches]),
         dice.randint(0, 5),
     )
-    can = [
-        name
-        for name in WRONGS
-        if not (name == "risk above" and audience.risk_ceiling == 5)
-        and not (name == "private, before the public" and audience.channel not in public)
-    ]
-    wrong = dice.choice(can)
-    text = f"{named}{number}号事项怎么办理"
-    return Trial(number, text, audience, wrong, WRONGS[wrong](dice, audience, branches))
+
+
+def _is_wrong_for(audience: Audience, wrong: str) -> bool:
+    if wrong == "risk above":
+        return audience.risk_ceiling < 5
+    if wrong == "private, before the public":
+        return audience.channel in (Channel.GROUP, Channel.MOMENTS)
+    return True
 
 
 async def _planted(session: AsyncSession, house: shelf.House, trials: list[Trial]) -> None:

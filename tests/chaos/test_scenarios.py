@@ -12,7 +12,8 @@ from bot.chaos.tables import again
 
 # A twentieth of the full counts, but for what takes longest: five kills of F-01, two of F-03, ten
 # stories of F-05 beside the hundred of tests/bot/test_effects.py, ten of F-20's withdrawals,
-# five days, sixty trials of L-01, and of L-02 and L-08 what shows the road.
+# five days, everything that is wrong in L-01 twice in each index, three outages of F-11 under a
+# quarter of the load, and of L-02 and L-08 what shows the road.
 SHARES = dict.fromkeys(SCENARIOS, 0.05) | {
     "F-01": 0.005,
     "F-03": 0.01,

@@ -13,8 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-
-from pypdf import PdfWriter
+from functools import cache
 
 from content import extract
 from content.extract import Refused
@@ -41,21 +40,15 @@ class Hostile:
     road: str = "read"
 
 
+@cache
+def family(name: str) -> tuple[Hostile, ...]:
+    """The files of one family, in a fixed order; making them takes seconds, so only once."""
+    return tuple(FAMILIES[name]())
+
+
 def everything() -> list[Hostile]:
     """All of them, in a fixed order."""
-    families = (
-        _renamed,
-        _texts,
-        _pages,
-        _office,
-        _pdfs,
-        _pictures,
-        _films,
-        _packages,
-        _lists,
-        _kinds,
-    )
-    return [each for family in families for each in family()]
+    return [each for name in FAMILIES for each in family(name)]
 
 
 async def offered(each: Hostile) -> object:
@@ -76,8 +69,13 @@ def _renamed() -> Iterator[Hostile]:
     for suffix in ("docx", "pptx", "xlsx", "pdf", "png", "jpg", "mp4", "html"):
         yield Hostile("renamed", "program", f"a.{suffix}", PROGRAM)
     for suffix in ("docx", "pptx", "xlsx"):
-        yield Hostile("renamed", "another office file", f"a.{suffix}", CLEAN[_other(suffix)]())
+        yield Hostile("renamed", "another office file", f"a.{suffix}", _clean(_other(suffix)))
         yield Hostile("renamed", "behind a password", f"a.{suffix}", OLE)
+
+
+@cache
+def _clean(suffix: str) -> bytes:
+    return CLEAN[suffix]()
 
 
 def _other(suffix: str) -> str:
@@ -147,7 +145,7 @@ ENTITY = b"<!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/passwd'>]><a>&x;</a>"
 
 
 def _evil_twins(suffix: str, folder: str) -> Iterator[tuple[str, bytes]]:
-    clean = CLEAN[suffix]()
+    clean = _clean(suffix)
     yield "macro project", _with(suffix, {f"{folder}/vbaProject.bin": OLE})
     yield "macro type", _types(suffix, b"macroEnabled.main+xml")
     yield "embedded object", _with(suffix, {f"{folder}/embeddings/oleObject1.bin": OLE})
@@ -191,19 +189,19 @@ def _evil_twins(suffix: str, folder: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _with(suffix: str, parts: dict[str, bytes]) -> bytes:
-    return papers.with_parts(CLEAN[suffix](), parts)
+    return papers.with_parts(_clean(suffix), parts)
 
 
 def _types(suffix: str, word: bytes) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(CLEAN[suffix]())) as package:
+    with zipfile.ZipFile(io.BytesIO(_clean(suffix))) as package:
         types = package.read("[Content_Types].xml").replace(b"main+xml", word)
-    return papers.with_parts(CLEAN[suffix](), {"[Content_Types].xml": types})
+    return papers.with_parts(_clean(suffix), {"[Content_Types].xml": types})
 
 
 def _inside(suffix: str, part: str, markup: bytes) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(CLEAN[suffix]())) as package:
+    with zipfile.ZipFile(io.BytesIO(_clean(suffix))) as package:
         told = package.read(part).replace(b"<w:body>", b"<w:body>" + markup)
-    return papers.with_parts(CLEAN[suffix](), {part: told})
+    return papers.with_parts(_clean(suffix), {part: told})
 
 
 def _relation(kind: str, target: str) -> bytes:
@@ -257,18 +255,22 @@ def _pdfs() -> Iterator[Hostile]:
 
 def _pdf_bomb() -> bytes:
     """A page whose content unpacks to a gigabyte."""
-    packer = zlib.compressobj(9)
-    packed = b"".join(packer.compress(b" " * (1 << 20)) for _ in range(1_024)) + packer.flush()
-    writer = PdfWriter()
-    writer.add_blank_page(595, 842)
-    out = io.BytesIO()
-    writer.write(out)
-    body = out.getvalue()
+    packed = blanks(1_024)
     head = f"<< /Length {len(packed)} /Filter /FlateDecode >>\nstream\n".encode()
     parts = [b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
              b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R >>",
              head + packed + b"\nendstream"]  # fmt: skip
-    return papers.assembled(parts) if body else b""
+    return papers.assembled(parts)
+
+
+def blanks(mebibytes: int) -> bytes:
+    """So many mebibytes of blanks, packed: one is packed so that it may stand again and again."""
+    piece, checksum = b" " * (1 << 20), 1
+    packer = zlib.compressobj(9, wbits=-15)
+    packed = packer.compress(piece) + packer.flush(zlib.Z_FULL_FLUSH)
+    for _ in range(mebibytes):
+        checksum = zlib.adler32(piece, checksum)
+    return b"\x78\xda" + packed * mebibytes + packer.flush() + struct.pack(">I", checksum)
 
 
 def _pictures() -> Iterator[Hostile]:
@@ -389,6 +391,20 @@ def _kinds() -> Iterator[Hostile]:
     for suffix in NO_KIND.split(","):
         name = f"a.{suffix}" if suffix else "a"
         yield Hostile("kind", suffix or "no extension", name, b"PK\x03\x04" + bytes(300))
+
+
+FAMILIES = {
+    "renamed": _renamed,
+    "text": _texts,
+    "page": _pages,
+    "office": _office,
+    "pdf": _pdfs,
+    "picture": _pictures,
+    "film": _films,
+    "package": _packages,
+    "list": _lists,
+    "kind": _kinds,
+}
 
 
 def _peak_mib(each: Hostile) -> float:

@@ -1,7 +1,7 @@
 """The first page of the demo: its numbers are counted, and what it links to opens."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import aiohttp
@@ -12,27 +12,29 @@ from yarl import URL
 from bank.settings import Settings
 from bot.app import make_app, open_parts
 from bot.demo import files
-from bot.demo.bank import SEED, load
 from bot.demo.run import demo_settings
-from tests.demo.looking import MIDNIGHT, TODAY, reading
+from tests.demo.looking import MIDNIGHT
 
 MORNING = MIDNIGHT + timedelta(hours=9)
 
 
-@pytest.fixture
-async def page(settings: Settings) -> AsyncIterator[str]:
-    """The guide of a bank loaded a moment ago."""
-    joined = demo_settings(settings, 1)
-    async with reading(settings.database_url) as opened:
-        await load(opened, TODAY, SEED, joined)
-        await opened.commit()
-    async with open_parts(joined, now=lambda: MORNING) as parts:
-        server = TestServer(make_app(joined, parts))
+@pytest.fixture(scope="module")
+def page(full: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The guide of a bank loaded a moment ago, opened once."""
+    home = tmp_path_factory.mktemp("guide")
+    settings = Settings(_env_file=None, home=home, database_url=full)  # type: ignore[call-arg]
+    return asyncio.run(opened(demo_settings(settings, 1)))
+
+
+async def opened(settings: Settings) -> str:
+    async with open_parts(settings, now=lambda: MORNING) as parts:
+        server = TestServer(make_app(settings, parts))
         await server.start_server()
         async with aiohttp.ClientSession() as http, http.get(server.make_url("/guide")) as answer:
             assert answer.status == 200
-            yield await answer.text()
+            text = await answer.text()
         await server.close()
+    return text
 
 
 async def test_the_first_sentence_counts_what_is_there(page: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.settings import Settings
@@ -12,7 +12,6 @@ from bot.service import words
 from desk.signed import COOKIES
 from tests.bot.servicing import ASKED, DESK, Counter, a_counter
 from tests.browser import DESK as WINDOW
-from tests.browser import a_browser
 from tests.conftest import Clock
 
 PATIENCE_MS = 15_000
@@ -29,19 +28,16 @@ async def counter(
 
 
 @pytest.fixture
-async def page() -> AsyncIterator[Page]:
+async def page(chromium: Browser) -> AsyncIterator[Page]:
     """A window of the usual size, in which nothing may go wrong unseen."""
     faults: list[str] = []
-    async with a_browser() as browser:
-        context = await browser.new_context(viewport=WINDOW, locale="zh-CN")
-        opened = await context.new_page()
-        opened.on(
-            "console", lambda line: faults.append(line.text) if line.type == "error" else None
-        )
-        opened.on("pageerror", lambda error: faults.append(str(error)))
-        opened.set_default_timeout(PATIENCE_MS)
-        yield opened
-        await context.close()
+    context = await chromium.new_context(viewport=WINDOW, locale="zh-CN")
+    opened = await context.new_page()
+    opened.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    opened.on("pageerror", lambda error: faults.append(str(error)))
+    opened.set_default_timeout(PATIENCE_MS)
+    yield opened
+    await context.close()
     assert faults == []
 
 

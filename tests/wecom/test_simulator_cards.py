@@ -6,9 +6,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
-from tests.browser import DESK, a_browser
+from tests.browser import DESK
 from tests.wecom.test_simulator import CORP, LI, NOON, ZHOU, Platform, a_platform
 from wecom.events import CardPressed, Selection, parse
 
@@ -315,12 +315,12 @@ async def test_attachments_are_measured(content: bytes, query: dict[str, str], e
     assert errcode or isinstance(answer["created_at"], int)
 
 
-async def test_a_member_presses_cards_on_the_desktop():
-    async with a_platform() as platform, a_browser() as browser:
+async def test_a_member_presses_cards_on_the_desktop(chromium: Browser):
+    async with a_platform() as platform:
         await a_card(platform, BUTTONS)
         await a_card(platform, VOTE)
         await a_card(platform, {**NOTICE, "action_menu": MENU, "task_id": "todo-1"})
-        page = await browser.new_page(viewport=DESK)
+        page = await chromium.new_page(viewport=DESK)
         await page.goto(f"{platform.base}/play?member={LI}")
         await page.locator('.rail [data-tab="notices"]').click()
         await page.get_by_role("button", name="去祝福").click()

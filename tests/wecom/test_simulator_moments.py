@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
-from tests.browser import DESK, a_browser
+from tests.browser import DESK
 from tests.wecom.test_simulator import CHEN, HE, LI, NOON, WU, ZHOU, Platform, a_platform
 from tests.wecom.test_simulator_cards import a_png, uploaded
 
@@ -183,10 +183,10 @@ async def test_moments_the_platform_refuses(body: dict[str, Any], errcode: int):
         assert (await a_moment(platform, **body))["errcode"] == errcode
 
 
-async def test_a_moment_goes_from_the_desktop_to_the_phone():
-    async with a_platform() as platform, a_browser() as browser:
+async def test_a_moment_goes_from_the_desktop_to_the_phone(chromium: Browser):
+    async with a_platform() as platform:
         await a_moment(platform)
-        page = await browser.new_page(viewport=DESK)
+        page = await chromium.new_page(viewport=DESK)
         await page.goto(f"{platform.base}/play?member={LI}&customer={CHEN}")
         await page.locator('.rail [data-tab="moments"]').click()
         await page.get_by_role("button", name="发表", exact=True).click()
@@ -201,11 +201,11 @@ async def test_a_moment_goes_from_the_desktop_to_the_phone():
         await expect(page.locator("#panel")).to_contain_text("点赞 1")
 
 
-async def test_a_comment_being_written_outlives_the_news():
-    async with a_platform() as platform, a_browser() as browser:
+async def test_a_comment_being_written_outlives_the_news(chromium: Browser):
+    async with a_platform() as platform:
         moment_id = await the_id(platform, (await a_moment(platform))["jobid"])
         await platform.control("publish_moment", moment_id=moment_id, userid=LI)
-        page = await browser.new_page(viewport=DESK)
+        page = await chromium.new_page(viewport=DESK)
         await page.goto(f"{platform.base}/play?member={LI}&customer={CHEN}")
         await page.get_by_label("返回").click()
         await page.locator('#phone-tabs [data-tab="stream"]').click()
@@ -217,10 +217,10 @@ async def test_a_comment_being_written_outlives_the_news():
         await expect(page.get_by_label("评论")).to_have_value("收藏了")
 
 
-async def test_the_desktop_tells_the_member_why_nothing_was_sent():
-    async with a_platform() as platform, a_browser() as browser:
+async def test_the_desktop_tells_the_member_why_nothing_was_sent(chromium: Browser):
+    async with a_platform() as platform:
         await ruled(platform, "add", a_rule())
-        page = await browser.new_page(viewport=DESK)
+        page = await chromium.new_page(viewport=DESK)
         await page.goto(f"{platform.base}/play?member={LI}&customer={CHEN}")
         box = page.get_by_label("以客户经理身份输入消息")
         await box.fill("这款稳赚不赔")

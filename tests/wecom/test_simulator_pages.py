@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
+from tests.browser import DESK
 from tests.wecom.test_simulator import CHEN, CORP, LI, WU, ZHOU, Platform, a_platform
 from wecom.simulator.bridge import signature
 
@@ -72,7 +72,7 @@ class Sidebar:
 
 
 @asynccontextmanager
-async def a_stage(fragment: str = "") -> AsyncIterator[tuple[Platform, Page]]:
+async def a_stage(chromium: Browser, fragment: str = "") -> AsyncIterator[tuple[Platform, Page]]:
     """The simulator below a prefix, a sidebar on another port, and a browser window."""
     sidebar = Sidebar()
     product = web.Application()
@@ -84,24 +84,14 @@ async def a_stage(fragment: str = "") -> AsyncIterator[tuple[Platform, Page]]:
     url = f"{server.make_url('/sidebar')}?demo={{member}}{fragment}"
     async with a_platform(sidebar_url=url, prefix="/simulator/") as platform:
         sidebar.platform = platform
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(
-                executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"]
-            )
-            page = await browser.new_page(viewport={"width": 1440, "height": 900}, locale="zh-CN")
-            complaints: list[str] = []
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-            yield platform, page
-            await browser.close()
-            assert complaints == []
+        page = await chromium.new_page(viewport=DESK, locale="zh-CN")
+        complaints: list[str] = []
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        yield platform, page
+        await page.close()
+        assert complaints == []
     await server.close()
-
-
-def chromium() -> str | None:
-    """The system's browser when there is one, else the one playwright brought."""
-    system = Path("/usr/bin/chromium")
-    return str(system) if system.exists() else None
 
 
 async def open_play(page: Page, platform: Platform, query: str = "") -> None:
@@ -110,8 +100,8 @@ async def open_play(page: Page, platform: Platform, query: str = "") -> None:
     await page.locator("#conv-list button, #conv-list .empty").first.wait_for()
 
 
-async def test_words_typed_on_the_phone_appear_at_the_desktop_and_back():
-    async with a_stage() as (platform, page):
+async def test_words_typed_on_the_phone_appear_at_the_desktop_and_back(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_play(page, platform, f"?member={LI}&customer={CHEN}")
         await page.fill("#phone-text", "最近有稳健一点的理财吗？")
         await page.keyboard.press("Enter")
@@ -123,8 +113,8 @@ async def test_words_typed_on_the_phone_appear_at_the_desktop_and_back():
         assert await platform.ledger() == [(CHEN, "有的，我为您介绍。", "chat")]
 
 
-async def test_an_unopened_chat_carries_a_badge_until_it_is_read():
-    async with a_stage() as (platform, page):
+async def test_an_unopened_chat_carries_a_badge_until_it_is_read(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_play(page, platform, f"?member={LI}&customer={CHEN}")
         await platform.control("message", **{"from": WU, "to": LI, "text": "您好"})
         row = page.locator(f"#conv-list [data-customer={WU}]")
@@ -134,8 +124,8 @@ async def test_an_unopened_chat_carries_a_badge_until_it_is_read():
         await expect(row.locator(".badge")).to_have_count(0)
 
 
-async def test_the_sidebar_sends_into_the_open_chat():
-    async with a_stage() as (platform, page):
+async def test_the_sidebar_sends_into_the_open_chat(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_play(page, platform, f"?member={LI}&customer={CHEN}")
         sidebar = page.frame_locator("#sidebar")
         await expect(sidebar.locator("#state")).to_have_text("sendChatMessage:fail no permission")
@@ -152,8 +142,8 @@ async def test_the_sidebar_sends_into_the_open_chat():
         assert archived[0]["message"]["tolist"] == [CHEN]
 
 
-async def test_the_wrong_ticket_is_an_invalid_signature():
-    async with a_stage(fragment="#wrong") as (platform, page):
+async def test_the_wrong_ticket_is_an_invalid_signature(chromium: Browser):
+    async with a_stage(chromium, fragment="#wrong") as (platform, page):
         await open_play(page, platform, f"?member={LI}&customer={CHEN}")
         sidebar = page.frame_locator("#sidebar")
         await sidebar.locator("#send").click()
@@ -161,8 +151,8 @@ async def test_the_wrong_ticket_is_an_invalid_signature():
         assert await platform.ledger() == []
 
 
-async def test_another_conversation_loads_the_sidebar_anew():
-    async with a_stage() as (platform, page):
+async def test_another_conversation_loads_the_sidebar_anew(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_play(page, platform, f"?member={LI}&customer={CHEN}")
         sidebar = page.frame_locator("#sidebar")
         await sidebar.locator("#send").click()
@@ -173,8 +163,8 @@ async def test_another_conversation_loads_the_sidebar_anew():
         await expect(sidebar.locator("#who")).to_have_text(WU)
 
 
-async def test_the_sidebar_works_outside_the_desktop_too():
-    async with a_stage() as (platform, page):
+async def test_the_sidebar_works_outside_the_desktop_too(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_play(page, platform, f"?member={LI}&customer={CHEN}")
         address = await page.locator("#sidebar").get_attribute("src")
         assert address
@@ -185,8 +175,8 @@ async def test_the_sidebar_works_outside_the_desktop_too():
         assert await platform.ledger() == [(WU, "为您整理了三款稳健产品。", "chat")]
 
 
-async def test_a_mass_send_waits_in_the_helper_until_it_is_confirmed():
-    async with a_stage() as (platform, page):
+async def test_a_mass_send_waits_in_the_helper_until_it_is_confirmed(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_play(page, platform, f"?member={LI}&customer={CHEN}")
         await platform.api(
             "externalcontact/add_msg_template",
@@ -200,8 +190,8 @@ async def test_a_mass_send_waits_in_the_helper_until_it_is_confirmed():
         await expect(page.locator("#phone-body")).to_contain_text("本周理财日历已更新。")
 
 
-async def test_app_messages_reach_the_desktop():
-    async with a_stage() as (platform, page):
+async def test_app_messages_reach_the_desktop(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_play(page, platform, f"?member={LI}&customer={CHEN}")
         card = {
             "title": "今日待办 3 项",
@@ -215,8 +205,8 @@ async def test_app_messages_reach_the_desktop():
         await expect(page.locator(".rail [data-tab=notices] .badge")).to_be_hidden()
 
 
-async def test_friends_are_added_and_deleted_on_the_phone():
-    async with a_stage() as (platform, page):
+async def test_friends_are_added_and_deleted_on_the_phone(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_play(page, platform, f"?member={ZHOU}&customer={WU}")
         await page.get_by_role("button", name="添加好友").click()
         await page.fill("#channel", "expo-2026")
@@ -232,8 +222,8 @@ async def test_friends_are_added_and_deleted_on_the_phone():
         assert platform.world.follow(ZHOU, WU) is None
 
 
-async def test_a_stranger_adds_a_member():
-    async with a_stage() as (platform, page):
+async def test_a_stranger_adds_a_member(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_play(page, platform, f"?member={LI}")
         await page.get_by_role("button", name="新客户").click()
         await page.get_by_label("客户昵称").fill("沈一鸣")
@@ -243,8 +233,8 @@ async def test_a_stranger_adds_a_member():
 
 
 @pytest.mark.parametrize("width", [1280, 1440, 1920])
-async def test_nothing_scrolls_sideways(width: int):
-    async with a_stage() as (platform, page):
+async def test_nothing_scrolls_sideways(width: int, chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await page.set_viewport_size({"width": width, "height": 900})
         await open_play(page, platform, f"?member={LI}&customer={CHEN}")
         wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.wecom.test_simulator import CHEN, HE, LI, WU, ZHOU, Platform
 from tests.wecom.test_simulator_pages import a_stage, open_play
@@ -15,8 +15,8 @@ async def a_group(platform: Platform, **wish: Any) -> str:
     return str((await platform.control("create_group", **{**usual, **wish}))["chat_id"])
 
 
-async def test_a_group_is_opened_at_the_desktop_and_read_on_the_phone():
-    async with a_stage() as (platform, page):
+async def test_a_group_is_opened_at_the_desktop_and_read_on_the_phone(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_play(page, platform, f"?member={LI}&customer={CHEN}")
         await page.click("#new-group")
         await page.fill("#dialog input", "财富沙龙")
@@ -40,8 +40,8 @@ async def test_a_group_is_opened_at_the_desktop_and_read_on_the_phone():
         ]
 
 
-async def test_the_owner_looks_after_the_group_and_a_customer_leaves_it():
-    async with a_stage() as (platform, page):
+async def test_the_owner_looks_after_the_group_and_a_customer_leaves_it(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         chat_id = await a_group(platform)
         await open_play(page, platform, f"?member={LI}&customer={CHEN}")
         await page.locator(f"#conv-list [data-customer={chat_id}]").click()
@@ -72,8 +72,8 @@ async def test_the_owner_looks_after_the_group_and_a_customer_leaves_it():
     assert ZHOU in platform.world.groups[chat_id].members
 
 
-async def test_a_customer_scans_a_code_somebody_made():
-    async with a_stage() as (platform, page):
+async def test_a_customer_scans_a_code_somebody_made(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         way = {"type": 1, "scene": 2, "user": [LI], "state": "expo-2026", "remark": "六月展会"}
         await platform.api("externalcontact/add_contact_way", way)
         chat_id = await a_group(platform)
@@ -96,8 +96,8 @@ async def test_a_customer_scans_a_code_somebody_made():
         await expect(page.locator("#phone-nav")).to_contain_text("财富沙龙（3）")
 
 
-async def test_a_customer_agrees_to_archiving():
-    async with a_stage() as (platform, page):
+async def test_a_customer_agrees_to_archiving(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await platform.control("settings", ask_consent=True)
         await open_play(page, platform, f"?member={LI}&customer={CHEN}")
         await page.get_by_role("button", name="更多").click()
@@ -114,8 +114,8 @@ async def open_faults(page: Page, platform: Platform) -> None:
     await expect(page.locator("#now")).not_to_be_empty()
 
 
-async def test_callback_faults_are_switched_and_seen_in_the_log():
-    async with a_stage() as (platform, page):
+async def test_callback_faults_are_switched_and_seen_in_the_log(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_play(page, platform, f"?member={LI}&customer={CHEN}")
         await page.get_by_role("link", name="故障与时间").click()
         await page.get_by_label("丢失条数").fill("1")
@@ -131,8 +131,8 @@ async def test_callback_faults_are_switched_and_seen_in_the_log():
         await expect(state).to_have_text("正常")
 
 
-async def test_late_callbacks_are_released_by_hand():
-    async with a_stage() as (platform, page):
+async def test_late_callbacks_are_released_by_hand(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_faults(page, platform)
         await page.get_by_label("迟到条数").fill("1")
         await page.get_by_label("迟到秒数").fill("0")
@@ -144,8 +144,8 @@ async def test_late_callbacks_are_released_by_hand():
         await expect(page.locator("#deliveries .entry").first).to_contain_text("已送达")
 
 
-async def test_api_faults_are_planned_and_counted():
-    async with a_stage() as (platform, page):
+async def test_api_faults_are_planned_and_counted(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_faults(page, platform)
         path = "externalcontact/get_follow_user_list"
         await page.fill("#api [name=path]", path)
@@ -158,8 +158,8 @@ async def test_api_faults_are_planned_and_counted():
         await expect(page.locator("#planned")).to_contain_text("当前没有接口故障。")
 
 
-async def test_time_is_moved_forward_and_back():
-    async with a_stage() as (platform, page):
+async def test_time_is_moved_forward_and_back(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_faults(page, platform)
         await expect(page.locator("#now")).to_have_text("2026-03-02 周一 12:00:00")
         await page.get_by_role("button", name="快进 1 天").click()
@@ -169,8 +169,8 @@ async def test_time_is_moved_forward_and_back():
         await expect(page.locator("#now")).to_have_text("2026-03-02 周一 12:00:00")
 
 
-async def test_the_platforms_rules_are_changed():
-    async with a_stage() as (platform, page):
+async def test_the_platforms_rules_are_changed(chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await open_faults(page, platform)
         await page.select_option("#rules [name=mass_send_quota]", "daily")
         await page.fill("#rules [name=per_minute]", "5")
@@ -184,8 +184,8 @@ async def test_the_platforms_rules_are_changed():
 
 
 @pytest.mark.parametrize("width", [1280, 1440, 1920])
-async def test_faults_do_not_scroll_sideways(width: int):
-    async with a_stage() as (platform, page):
+async def test_faults_do_not_scroll_sideways(width: int, chromium: Browser):
+    async with a_stage(chromium) as (platform, page):
         await page.set_viewport_size({"width": width, "height": 900})
         await open_faults(page, platform)
         wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"

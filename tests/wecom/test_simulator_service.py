@@ -7,10 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Browser, expect
 
 from tests.browser import DESK as DESK_VIEW
-from tests.browser import a_browser
 from tests.wecom.test_simulator import CHEN, LI, NOON, WU, ZHOU, Platform, a_platform
 from wecom.events import ServiceBell, parse
 
@@ -430,12 +429,12 @@ async def test_a_fresh_snapshot_knows_the_service_chat(tmp_path: Any):
     assert [item.text for item in world.service.chat(DESK, CHEN)] == ["记得我吗"]
 
 
-async def test_customer_and_servicer_talk_on_the_page():
-    async with a_service() as service, a_browser() as browser:
+async def test_customer_and_servicer_talk_on_the_page(chromium: Browser):
+    async with a_service() as service:
         platform = service.platform
         body = {"open_kfid": DESK, "scene": "autumn-letter"}
         link = (await platform.api("kf/add_contact_way", body))["url"]
-        page = await browser.new_page(viewport=DESK_VIEW)
+        page = await chromium.new_page(viewport=DESK_VIEW)
         troubles: list[str] = []
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on(
