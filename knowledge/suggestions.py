@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func, or_
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -207,15 +207,12 @@ async def open_for(
     """The newest suggestions for this RM and customer, and the newest that were sent."""
     of_both = Suggestion.staff_id == staff_id, Suggestion.customer_id == customer_id
     newest = (col(Suggestion.created_at).desc(), col(Suggestion.variant).desc())
-    ids = select(col(Suggestion.id)).where(*of_both).order_by(*newest)
+    query = select(Suggestion).where(*of_both).order_by(*newest)
+    found = list((await session.execute(query.limit(limit))).scalars())
     # However many stand before them, what the customer was told stays in sight.
-    told = ids.where(col(Suggestion.state).in_(TOLD)).limit(TOLD_SHOWN)
-    either = or_(
-        col(Suggestion.id).in_(ids.limit(limit).scalar_subquery()),
-        col(Suggestion.id).in_(told.scalar_subquery()),
-    )
-    query = select(Suggestion).where(either).order_by(*newest)
-    return list((await session.execute(query)).scalars())
+    sent = query.where(col(Suggestion.state).in_(TOLD)).limit(TOLD_SHOWN)
+    told = list((await session.execute(sent)).scalars()) if len(found) == limit else []
+    return found + [one for one in told if one not in found]
 
 
 async def next_variant(session: AsyncSession, suggestion: Suggestion) -> Question:

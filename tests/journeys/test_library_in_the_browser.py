@@ -104,10 +104,11 @@ async def test_a_material_lives_from_its_first_word_to_its_renewal(
 
     for view in ("grid", "table"):
         await opened_by_keyboard(author, view)
-    assert (await figures(author, material))["原样发送"] == "0"
+    assert (await figures(author, material))["发送次数"] == "0"
     await sent_from_the_sidebar(town, chromium)
     counted = await figures(author, material)
-    assert (counted["原样发送"], counted["收到过的客户"]) == ("1", "1")
+    assert (counted["发送次数"], counted["收到过的客户"]) == ("1", "1")
+    assert (counted["被推荐"], counted["原样发送"]) == ("0", "0"), "the RM picked it by hand"
 
     version.valid_until = town.clock() + timedelta(days=6)
     await session.commit()
