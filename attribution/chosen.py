@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date, time, timedelta
-from uuid import UUID
 
 from aiohttp import web
 from sqlalchemy import true
@@ -66,14 +65,6 @@ def scope_of(request: web.Request) -> Scope:
     if who.may(Role.EDITOR) and not who.may(*SEES_ROWS):
         return true()
     return visible(who)
-
-
-def id_of(text: str) -> UUID | None:
-    """An id in an address, or none."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def page_of(request: web.Request, total: int, size: int = PAGE) -> tuple[int, int]:

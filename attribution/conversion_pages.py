@@ -16,7 +16,6 @@ from attribution.chosen import (
     SETTLES,
     Chosen,
     chosen_of,
-    id_of,
     page_of,
     scope_of,
 )
@@ -34,6 +33,7 @@ from content import products
 from content.models import Material, Product
 from customers.book import visible
 from customers.models import Customer
+from desk.ids import given_id
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import page, see_other
@@ -168,8 +168,7 @@ async def _sums(
 async def match(request: web.Request) -> web.Response:
     """Give a held conversion its customer; it is credited at once."""
     session, who = session_of(request), signed(request)
-    wanted = id_of(request.match_info["id"])
-    conversion = await session.get(Conversion, wanted) if wanted else None
+    conversion = await session.get(Conversion, given_id(request.match_info["id"]))
     if conversion is None:
         raise web.HTTPNotFound
     typed = str((await request.post()).get("customer_no", "")).strip()
@@ -201,7 +200,7 @@ async def _by_number(session: AsyncSession, bank_no: str) -> Customer | None:
 @allow(*SEES_ROWS)
 async def conversion_page(request: web.Request) -> web.Response:
     """One conversion: its path and how every model divides it."""
-    session, wanted = session_of(request), id_of(request.match_info["id"])
+    session, wanted = session_of(request), given_id(request.match_info["id"])
     query = (
         select(Conversion, col(Customer.name))
         .join(Customer, col(Customer.id) == col(Conversion.customer_id))

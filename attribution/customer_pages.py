@@ -10,15 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from attribution import openings
-from attribution.chosen import SEES_ROWS, id_of
+from attribution.chosen import SEES_ROWS
 from attribution.models import Conversion, ConversionState, Touchpoint, TouchpointKind
 from attribution.openings import Visit
 from attribution.touchpoints import last_contacts
 from bank.models import Staff
+from content import products
 from content.models import Material
 from customers import book
+from customers.addressed import customer_of
 from customers.models import Customer
 from customers.timeline import Event, Side, events_of
+from desk.ids import id_of
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import fragment, yuan
@@ -63,10 +66,7 @@ class LastContacts:
 async def timeline(request: web.Request) -> web.Response:
     """Touchpoints, conversions, relations, consents and assessments on one line."""
     session, now = session_of(request), now_of(request)
-    customer_id = id_of(request.match_info["id"])
-    customer = await book.find(session, signed(request), customer_id) if customer_id else None
-    if customer is None:
-        raise web.HTTPNotFound
+    customer = await customer_of(request)
     wanted, limit = request.query.get("kind", ""), _limit(request)
     kind = wanted if wanted in dict(KINDS) else ""
     events = await happened(session, customer, kind, request.app[SETTINGS].radar, limit + 1, now)
@@ -149,14 +149,17 @@ async def _conversions(session: AsyncSession, customer_id: UUID, limit: int) -> 
         .order_by(col(Conversion.at).desc())
         .limit(limit)
     )
-    return [_converted(conversion) for conversion in (await session.execute(query)).scalars()]
+    found = list((await session.execute(query)).scalars())
+    sold = await products.by_codes(session, {one.product_code for one in found})
+    names = {product.code: product.name for product in sold}
+    return [_converted(one, names.get(one.product_code, one.product_code)) for one in found]
 
 
-def _converted(conversion: Conversion) -> Event:
+def _converted(conversion: Conversion, product: str) -> Event:
     reversal = conversion.amount_cents < 0
     title = f"{'冲正' if reversal else '成交'} {yuan(conversion.amount_cents)}"
     tone = "green" if conversion.state == ConversionState.CREDITED else "yellow"
-    text = f"{conversion.product_code} · {conversion.state.label}"
+    text = f"{product} · {conversion.state.label}"
     href = f"/attribution/conversions/{conversion.id}"
     return Event(conversion.at, Side.CONVERSION, title, text, "red" if reversal else tone, href)
 

@@ -16,6 +16,7 @@ from attribution.radar import RADAR, Opened
 from attribution.tracked_links import PATH
 from content.link_pages import TOKEN, file_of, gone, page_of
 from content.links import Refused
+from desk.ids import given_id
 from desk.keys import SETTINGS, WECOM
 from desk.permissions import public, streaming
 from desk.render import page, see_other
@@ -84,10 +85,7 @@ async def note_reading(request: web.Request) -> web.StreamResponse:
     if length is None or length > LONGEST_READING:
         raise web.HTTPRequestEntityTooLarge(LONGEST_READING, length or 0)
     form = await request.post()
-    try:
-        visit = UUID(request.match_info["visit"])
-    except ValueError:
-        raise web.HTTPNotFound from None
+    visit = given_id(request.match_info["visit"])
     seconds, progress = _number(form.get("seconds")), _number(form.get("progress"))
     request.app[RADAR].read(visit, now_of(request), seconds, progress)
     return web.Response(status=204)

@@ -8,7 +8,7 @@ What was gathered and not written is lost with the process: at most half a secon
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -19,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from attribution.models import Device, Opener
+from bank.beside import beside
 from bank.database import Sessions, ring
 from bank.metrics import OPENINGS
 
@@ -180,13 +181,10 @@ class Radar:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Write whenever there is something, until the block is left; then what is left."""
-        task = asyncio.create_task(self._keep_writing(), name="radar")
         try:
-            yield
+            async with beside(self._keep_writing()):
+                yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             await self._write_safely()
 
     async def _keep_writing(self) -> None:

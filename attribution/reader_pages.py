@@ -9,9 +9,10 @@ from attribution import openings, touchpoints
 from attribution.chosen import page_of
 from attribution.openings import Reader, Readership, length
 from content import shelf
-from content.material_pages import ID, READERS, SEES_RECIPIENTS, reader_of
+from content.material_pages import READERS, SEES_RECIPIENTS, reader_of
 from content.models import Material
 from customers.book import visible
+from desk.ids import ID, id_of
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import fragment, page
@@ -80,7 +81,7 @@ async def show_readers(request: web.Request) -> web.Response:
 async def read_cells(request: web.Request) -> web.Response:
     """How often each of the materials asked for was sent, and how many have opened it."""
     session, who, now = session_of(request), signed(request), now_of(request)
-    asked = [_id(text) for text in request.query.getall("material", [])[:MOST_MATERIALS]]
+    asked = [id_of(text) for text in request.query.getall("material", [])[:MOST_MATERIALS]]
     wanted = [one for one in asked if one]
     mode = request.app[SETTINGS].radar
     found = await openings.readership(session, wanted, visible(who), mode, now)
@@ -88,10 +89,3 @@ async def read_cells(request: web.Request) -> web.Response:
     cells = [(one, sent.get(one, 0), found.get(one, NOBODY)) for one in dict.fromkeys(wanted)]
     context = ReadCells(cells, opens_rows=who.may(*SEES_RECIPIENTS))
     return fragment(request, "attribution/_read_cells.html", context)
-
-
-def _id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -12,12 +12,12 @@ from attribution.chosen import (
     SETTLES,
     Chosen,
     chosen_of,
-    id_of,
     page_of,
     scope_of,
 )
 from attribution.models import Dimension, Model
 from attribution.reports import Behind, CreditLine, Earned, Totals
+from desk.ids import id_of
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import page

@@ -8,13 +8,14 @@ import asyncio
 import secrets
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple
 
 import psycopg
 import structlog
 from aiohttp import web
 
+from bank.beside import beside
 from bank.database import listening
 
 log = structlog.get_logger("bank")
@@ -45,13 +46,8 @@ class Bells:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Listen until the block is left; a lost connection is opened again."""
-        task = asyncio.create_task(self._listen(), name="bells")
-        try:
+        async with beside(self._listen()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def _listen(self) -> None:
         while True:

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from bank import audit
+from bank import audit, logs
 from bank.audit_chain import Place
 from bank.audit_check import check
 from bank.audit_heads import RESTORED, open_heads
 from bank.audit_keeping import Keeper, write_head
 from bank.database import open_engine, open_sessions, utc_now
 from bank.settings import Settings
-from bot import logs, serve
+from bot import serve
 
 commands = typer.Typer(
     help="The audit book: verify it, sign where it ends, show the public key.",

@@ -15,8 +15,8 @@ from bank import staff as people
 from bank.calendar import local_day
 from bank.certificates import Holder, Standing
 from bank.models import CertificateChange, Role, Staff
-from content.material_pages import ID
 from desk import rejects
+from desk.ids import ID
 from desk.permissions import SEES_CERTIFICATES, allow
 from desk.render import page, see_other
 from desk.signed import Signed, now_of, session_of, signed

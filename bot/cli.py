@@ -12,16 +12,17 @@ from uuid import UUID
 import typer
 from pydantic import ValidationError
 
+from bank import logs
 from bank.calendar import local_day
 from bank.database import utc_now
 from bank.settings import Settings
 from bank.signing import open_signer
-from bot import audit_commands, index_commands, logs, serve, sidecar
+from bot import audit_commands, index_commands, serve, sidecar
 from bot import doctor as checkup
 from bot.demo import run, story
 from bot.evidence.checking import faults_of
 from bot.evidence.making import Order, make_pack
-from bot.importing import KINDS, import_file
+from bot.importing import KINDS, import_file, rejects_of
 from bot.judging import judged
 from bot.loops import Role
 from bot.matching import match_all
@@ -184,6 +185,8 @@ def import_command(
     with serve.with_database(_settings()) as ready:
         counts = asyncio.run(import_file(ready, kind, file, source, dry_run))
     typer.echo(json.dumps(counts, ensure_ascii=False))
+    if counts["rejected"]:
+        typer.echo(f"{counts['rejected']:,} rows not taken, why: {rejects_of(file)}", err=True)
 
 
 @app.command()

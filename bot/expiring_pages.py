@@ -17,9 +17,10 @@ from bot.material_use_pages import followed
 from content import renewals, shelf
 from content.files import FILES
 from content.house import house_of
-from content.material_pages import ID, Options
+from content.material_pages import Options
 from content.shelf import Row, Wanted
 from content.shelf_filters import VALIDITY
+from desk.ids import ID
 from desk.keys import SESSIONS, SETTINGS, WECOM
 from desk.permissions import SEES_ENDS, allow
 from desk.render import page, see_other

@@ -12,8 +12,8 @@ from bot import audit_export, exports, holder_export, recipient_pages
 from bot.audit_search import wanted_of
 from bot.models import ExportKind, ExportRequest
 from bot.system import actor_names
-from content.material_pages import ID
 from desk.downloads import ALONE, CSV, attachment
+from desk.ids import ID
 from desk.permissions import SEES_CUSTOMERS, allow
 from desk.render import page, see_other
 from desk.signed import Signed, now_of, session_of, signed

@@ -27,6 +27,7 @@ from customers.models import (
 )
 from desk.render import count, percent, yuan
 from desk.signed import Signed
+from knowledge import quality
 from knowledge.models import Suggestion, SuggestionState
 from scheduler.models import Touch, TouchState
 
@@ -136,11 +137,8 @@ async def _blocked(session: AsyncSession, who: Signed, now: datetime) -> Number:
 async def _customers(session: AsyncSession, who: Signed, now: datetime) -> list[Number]:
     mine = select(Customer.id).where(visible(who))
     today, _ = day_bounds(local_day(now))
-    of_mine = col(Suggestion.customer_id).in_(mine)
-    lately = col(Suggestion.created_at) >= now - MONTH
     customers = await _count(session, Customer.id, visible(who))
-    sent = await _count(session, Suggestion.id, of_mine, lately, col(Suggestion.state).in_(SENT))
-    made = await _count(session, Suggestion.id, of_mine, lately)
+    lately = await quality.total(session, now - MONTH, visible(who))
     new = await _count(
         session,
         Follow.id,
@@ -148,14 +146,13 @@ async def _customers(session: AsyncSession, who: Signed, now: datetime) -> list[
         col(Follow.state) == FollowState.ACTIVE,
         col(Follow.added_at) >= today - timedelta(days=7),
     )
-    adopted = percent(sent / made, 0) if made else "—"
     return [
         Number("客户", count(customers), f"近 7 天新增 {count(new)} 位", "/customers"),
         Number(
             "近 30 天采用率",
-            adopted,
-            f"{count(made)} 条推荐，采用 {count(sent)} 条",
-            "/suggestions?days=30",
+            percent(lately.accepted, 0),
+            f"{count(lately.made)} 条推荐，采用 {count(lately.sent + lately.edited)} 条",
+            "/suggestions/quality?days=30",
         ),
     ]
 

@@ -114,10 +114,14 @@ def _read(file: Path, kind: Kind) -> sheets.Rows | str:
     return sheets.rows_of(file.name, file.read_bytes(), kind.headings, kind.most)
 
 
+def rejects_of(file: Path) -> Path:
+    """Where the rows of this file that were not taken are written."""
+    return file.with_name(f"{file.name}.rejects.csv")
+
+
 def write_rejects(file: Path, rejects: list[dict[str, str]]) -> None:
     """Rejected rows as they came, with a reason each, beside the file; none, no file."""
-    beside = file.with_name(f"{file.name}.rejects.csv")
     if rejects:
-        beside.write_bytes(sheets.rejected_csv(rejects))
+        rejects_of(file).write_bytes(sheets.rejected_csv(rejects))
     else:
-        beside.unlink(missing_ok=True)
+        rejects_of(file).unlink(missing_ok=True)

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
+from bank import logs
 from bank.database import Sessions, open_engine, open_sessions, ring, utc_now
 from bank.settings import Settings
-from bot import logs, serve
+from bot import serve
 from content import library
 from knowledge.encoder import load_encoder
 from knowledge.indexing import REBUILD_BELL, LibraryIndex

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from attribution import openings
 from bank.audit_heads import open_heads
 from bank.audit_keeping import Keeper, run_asked_check
 from bank.bells import rung
+from bank.beside import beside
 from bank.settings import Settings
 from bot import care_cards, conduct, intents
 from bot.app import Parts
@@ -61,19 +62,14 @@ async def running_loops(settings: Settings, parts: Parts, role: Role) -> AsyncIt
     async with parts.sessions() as session:
         await parts.index.restore(session)
     await catch_up_library(parts)
-    tasks = [asyncio.create_task(loop) for loop in _loops(settings, parts, role)]
     clockwork = Clockwork(settings, parts.sessions, parts.wecom, parts.now)
-    if role != "web":
-        clockwork.start()
-    try:
-        yield
-    finally:
-        await clockwork.stop()
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+    async with beside(*_loops(settings, parts, role)):
+        if role != "web":
+            clockwork.start()
+        try:
+            yield
+        finally:
+            await clockwork.stop()
 
 
 def _loops(settings: Settings, parts: Parts, role: Role) -> list[Coroutine[Any, Any, None]]:

@@ -13,10 +13,12 @@ from bot.chat.sidebar import SIDEBAR, chat_of, not_yours
 from compliance.contact import ConsentFacts, NoOpenTime, may_contact, next_allowed_time
 from compliance.verdict import Allowed
 from content import library, shelf
-from content.material_pages import ID, reader_of
+from content.material_pages import reader_of
 from content.models import Kind
-from customers import book
+from customers import book, care
+from customers.addressed import customer_of
 from customers.models import Customer
+from desk.ids import ID
 from desk.keys import SETTINGS
 from desk.permissions import SEES_CUSTOMERS, allow
 from desk.render import fragment, when
@@ -76,14 +78,14 @@ class SideMatches:
 @allow(*SEES_CUSTOMERS)
 async def of_customer(request: web.Request) -> web.Response:
     """The ten materials that suit a customer best, each with why him and why now."""
-    return await _of_customer(request, await _mine(request))
+    return await _of_customer(request, await customer_of(request))
 
 
 @routes.post("/matches/customer/{id}")
 @allow(Role.RM, Role.BRANCH_MANAGER, Role.HQ)
 async def renew(request: web.Request) -> web.Response:
     """Match this customer again now, with what has happened since the night."""
-    customer = await _mine(request)
+    customer = await customer_of(request)
     room, now = request.app[STOCKROOM], now_of(request)
     await match_reading.renew(session_of(request), customer, room, now)
     return await _of_customer(request, customer)
@@ -102,20 +104,10 @@ async def _of_customer(request: web.Request, customer: Customer) -> web.Response
     return fragment(request, "bot/_customer_matches.html", context)
 
 
-async def _mine(request: web.Request) -> Customer:
-    """The customer of the address; another's is as if there were none."""
-    try:
-        wanted = UUID(request.match_info["id"])
-    except ValueError:
-        raise web.HTTPNotFound from None
-    found = await book.find(session_of(request), signed(request), wanted)
-    if found is None:
-        raise web.HTTPNotFound
-    return found
-
-
 async def _moment(request: web.Request, customer: Customer) -> Moment:
     session, now, settings = session_of(request), now_of(request), request.app[SETTINGS]
+    if await care.complains(session, customer.id):
+        return Moment("投诉还没有办结：暂停营销，只推荐服务和投教内容", "red")
     left = await touch_reading.marketing_left(session, customer.id, settings, now)
     consent = await book.consent_of(session, customer.id, now)
     if consent is None:

@@ -26,6 +26,7 @@ from content.review_models import MaterialLink
 from customers.book import visible
 from customers.models import Customer
 from desk.signed import Signed
+from knowledge import quality
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.pages import SEES_SUGGESTIONS
 from scheduler.models import Sop, SopState, Step
@@ -104,7 +105,7 @@ async def _suggestions(
     rows = (
         select(Suggestion.state, func.count())
         .join(Customer, col(Customer.id) == col(Suggestion.customer_id))
-        .where(col(Suggestion.version_id).in_(versions), scope)
+        .where(*quality.made(), col(Suggestion.version_id).in_(versions), scope)
         .group_by(col(Suggestion.state))
     )
     return {SuggestionState(state): number for state, number in await session.execute(rows)}

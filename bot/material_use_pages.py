@@ -12,8 +12,9 @@ from bot import material_use
 from bot.material_use import Place, Use
 from bot.welcoming import channel_pages
 from content import library, shelf
-from content.material_pages import ID, READERS, SEES_RECIPIENTS, reader_of
+from content.material_pages import READERS, SEES_RECIPIENTS, reader_of
 from content.models import Version
+from desk.ids import ID
 from desk.keys import SETTINGS
 from desk.permissions import SEES_CUSTOMERS, allow
 from desk.render import count, fragment, yuan
@@ -78,7 +79,7 @@ async def material_use_part(request: web.Request) -> web.Response:
 
 
 def _figures(use: Use, material_id: UUID, who: Signed, model: Model) -> list[Figure]:
-    of = {"material": str(material_id)}
+    of = {"material": str(material_id), "made": "1"}
 
     def suggestions(label: str, number: int, state: str = "") -> Figure:
         address = f"/suggestions?{urlencode(of | ({'state': state} if state else {}))}"

@@ -107,7 +107,7 @@ async def _questions(session: AsyncSession, who: Signed) -> Panel:
             Cell(s.question, style="clip"),
             Cell(s.draft, f"/suggestions/{s.id}", style="clip"),
             Cell(rm, style="nowrap"),
-            Cell(when(s.created_at, "%m-%d %H:%M"), style="nowrap"),
+            Cell(when(s.created_at), style="nowrap"),
         ]
         for s, name, rm in await session.execute(query)
     ]
@@ -130,7 +130,7 @@ async def _in_groups(session: AsyncSession, who: Signed, now: datetime) -> Panel
             Cell(line.group.name, style="clip"),
             Cell(count(line.times), style="num"),
             Cell(line.question.advice.label, style="nowrap"),
-            Cell(when(line.last_at, "%m-%d %H:%M"), style="nowrap"),
+            Cell(when(line.last_at), style="nowrap"),
         ]
         for line in (await group_rows.waiting(session, who, first))[:SHOWN]
     ]
@@ -159,7 +159,7 @@ async def _contacts(session: AsyncSession, who: Signed, settings: Settings, now:
         ]
         for customer, match in found
     ]
-    headings = ["客户", "为什么是今天", "为什么是他", "建议内容"]
+    headings = ["客户", "为什么是今天", "为什么是这位客户", "建议内容"]
     return Panel(
         "今日适合联系",
         "今天联系过和本月营销次数已满的不在此列",
@@ -180,7 +180,7 @@ async def _readings(session: AsyncSession, who: Signed, settings: Settings, now:
             Cell(openings.length(visit.seconds), style="num"),
             Cell(f"{visit.progress}%", style="num"),
             Cell(visit.doubt or "—", style="clip"),
-            Cell(when(visit.at, "%m-%d %H:%M"), style="nowrap"),
+            Cell(when(visit.at), style="nowrap"),
         ]
         for customer, visit in found
     ]
@@ -201,7 +201,7 @@ async def _tasks(session: AsyncSession, who: Signed) -> Panel:
             Cell(row.task.text, "/touches", style="clip"),
             Cell(count(row.customers), style="num"),
             Cell(row.task.state.label, tone="orange", style="nowrap"),
-            Cell(when(row.task.handed_at or row.task.intent_at, "%m-%d %H:%M"), style="nowrap"),
+            Cell(when(row.task.handed_at or row.task.intent_at), style="nowrap"),
         ]
         for row in await records.open_tasks(session, who, SHOWN)
     ]
@@ -221,7 +221,7 @@ async def _product_changes(session: AsyncSession, who: Signed) -> Panel:
             Cell(product.name, f"/products/{product.code}"),
             Cell("；".join(f"{d.label} {d.old} → {d.new}" for d in e.differences), style="clip"),
             Cell(e.proposer, style="nowrap"),
-            Cell(when(e.change.proposed_at, "%m-%d %H:%M"), style="nowrap"),
+            Cell(when(e.change.proposed_at), style="nowrap"),
         ]
         for product, e in (await product_history.waiting_for(session, who.id))[:SHOWN]
     ]
@@ -308,7 +308,7 @@ async def _gaps(session: AsyncSession, *, writes: bool) -> Panel:
         [
             Cell(row.gap.question, _writing(row.gap) * writes),
             Cell(count(row.times), style="num"),
-            Cell(when(row.newest, "%m-%d %H:%M"), style="nowrap"),
+            Cell(when(row.newest), style="nowrap"),
         ]
         for row in (await gap_rows.gaps(session, GapState.OPEN, size=SHOWN)).rows
     ]
@@ -330,7 +330,7 @@ async def _blocked(session: AsyncSession, who: Signed) -> Panel:
     query = _suggestions(who, SuggestionState.BLOCKED)
     rows = [
         [
-            Cell(when(s.created_at, "%m-%d %H:%M"), style="nowrap"),
+            Cell(when(s.created_at), style="nowrap"),
             Cell(name, f"/customers/{s.customer_id}", style="nowrap"),
             Cell(rm, style="nowrap"),
             Cell(s.question, f"/suggestions/{s.id}", style="clip"),
@@ -380,7 +380,7 @@ async def _audited(session: AsyncSession) -> Panel:
     business = col(AuditEntry.action) != "desk:staff:signin"
     rows = [
         [
-            Cell(when(line.entry.at, "%m-%d %H:%M"), style="nowrap"),
+            Cell(when(line.entry.at), style="nowrap"),
             Cell(line.actor, style="nowrap"),
             Cell(line.action, style="nowrap"),
             Cell(f"{line.subject} {line.short_id}", line.href, style="nowrap"),
@@ -409,7 +409,7 @@ async def _quarantine(session: AsyncSession) -> Panel:
     rows = [
         [
             Cell(str(event.id), style="num"),
-            Cell(when(event.received_at, "%m-%d %H:%M"), style="nowrap"),
+            Cell(when(event.received_at), style="nowrap"),
             Cell(str(event.attempts), style="num"),
             Cell(result_label(event.outcome), style="clip"),
         ]

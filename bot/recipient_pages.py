@@ -12,10 +12,11 @@ from bank.sheets import csv_more, csv_of
 from bot import exports
 from bot.models import ExportKind, ExportRequest
 from bot.recipients import Recipient, Sent, extent, portions, received
-from content.material_pages import ID, SEES_RECIPIENTS, reader_of
+from content.material_pages import SEES_RECIPIENTS, reader_of
 from content.models import Material, Version
 from content.shelf import Standing, standing, visible_versions
 from desk.downloads import ALONE, CSV, attachment
+from desk.ids import ID
 from desk.permissions import allow
 from desk.render import page, when
 from desk.signed import now_of, session_of, signed

@@ -1,6 +1,5 @@
 """话术库: the tree at the left, the scripts of a branch of it at the right, in their order."""
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
@@ -18,11 +17,12 @@ from bank import audit
 from bank.models import Role
 from content import script_sheet, scripts
 from content.library import LibraryDocument
-from content.material_pages import ID, READERS, SEE_ALL, SEES_RECIPIENTS
+from content.material_pages import READERS, SEE_ALL, SEES_RECIPIENTS
 from content.script_models import ScriptLevel
 from content.scripts import ALL, FAVOURITES, Branch, Refused, Script
 from customers.book import visible
 from desk.downloads import xlsx_file
+from desk.ids import ID, id_of
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import fragment, page, see_other, when
@@ -236,7 +236,7 @@ async def add(request: web.Request) -> web.Response:
     """A picture, a link or a file into the series shown, at its end."""
     session, who, key = session_of(request), signed(request), _key(request)
     wanted = str((await request.post()).get("material", ""))
-    only = UUID(wanted) if re.fullmatch(ID, wanted) else None
+    only = id_of(wanted)
     if only is None or not await scripts.addable(session, key, who, now_of(request), only=only):
         return await _shown(request, "这份素材已在组合里、已下线，或不适用于您所在支行。")
     into = await scripts.put(session, key, only, who)

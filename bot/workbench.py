@@ -19,6 +19,7 @@ from desk.keys import SETTINGS
 from desk.permissions import public
 from desk.render import page, see_other
 from desk.signed import SIGNED, Signed, now_of, session_of, signed
+from knowledge import quality
 from knowledge.models import Suggestion
 
 routes = web.RouteTableDef()
@@ -72,6 +73,7 @@ async def _trend(session: AsyncSession, who: Signed, now: datetime) -> dict[str,
     query = (
         select(day, func.count(), func.count().filter(col(Suggestion.state).in_(SENT)))
         .where(
+            *quality.made(),
             col(Suggestion.customer_id).in_(mine),
             col(Suggestion.created_at) >= now - timedelta(days=DAYS),
         )

@@ -8,8 +8,8 @@ from aiohttp import web
 
 from bank.models import Role
 from content import claims, comments, review, steps
-from content.material_pages import ID
 from content.models import State, Version
+from desk.ids import ID
 from desk.permissions import allow
 from desk.render import see_other
 from desk.signed import now_of, session_of, signed

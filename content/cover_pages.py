@@ -7,10 +7,11 @@ from aiohttp import web
 from content import shelf
 from content.covers import COVERED, cover_of
 from content.files import FILES
-from content.material_pages import ID, READERS, reader_of
+from content.material_pages import READERS, reader_of
 from content.models import StoredFile, Version
+from desk.ids import ID
 from desk.permissions import allow
-from desk.render import HERE
+from desk.render import STATIC
 from desk.signed import now_of, session_of, signed
 
 routes = web.RouteTableDef()
@@ -33,6 +34,6 @@ async def cover(request: web.Request) -> web.Response:
         raise web.HTTPNotFound
     drawn = await cover_of(request.app[FILES], stored)
     if not drawn:
-        blank = (HERE / "static" / "no-cover.svg").read_bytes()
+        blank = (STATIC / "no-cover.svg").read_bytes()
         return web.Response(body=blank, content_type="image/svg+xml", headers=KEPT)
     return web.Response(body=drawn, content_type="image/png", headers=KEPT)

@@ -13,6 +13,7 @@ from content.house import House
 from content.models import Kind, Product, Use
 from content.particulars import Card, Particulars
 from content.uploads import Upload
+from desk.ids import id_of
 
 FEWEST_QUESTIONS, MOST_QUESTIONS = 3, 5
 LONGEST_TITLE, LONGEST_BODY, LONGEST_QUESTION = 60, 20_000, 80
@@ -52,9 +53,9 @@ def read_form(form: MultiMapping[object]) -> DraftMaterial:
         body=_typed(form, "body").replace("\r\n", "\n"),
         questions=tuple(line.strip() for line in lines if line.strip()),
         product_codes=tuple(_all(form, "products")),
-        file_id=_uuid(_typed(form, "file_id")),
+        file_id=id_of(_typed(form, "file_id")),
         told=_told(form, kind, use),
-        gap_id=_uuid(_typed(form, "gap")),
+        gap_id=id_of(_typed(form, "gap")),
     )
 
 
@@ -119,13 +120,6 @@ def _number(form: MultiMapping[object], name: str, usual: int) -> int:
     if not typed:
         return usual
     return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 6 else 0
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 async def errors_of(

@@ -9,10 +9,11 @@ import asyncio
 import base64
 import json
 import sys
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from bank.children import a_child
 
 LARGEST = 20 * 1024 * 1024
 PATIENCE_SECONDS = 60.0
@@ -265,22 +266,11 @@ def child_command(kind: str, options: dict[str, Any] | None = None) -> list[str]
 async def _ask_child(
     data: bytes, kind: str, options: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    child = await asyncio.create_subprocess_exec(
-        *child_command(kind, options),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={},
-    )
     try:
-        out, _ = await asyncio.wait_for(child.communicate(data), PATIENCE_SECONDS)
+        async with a_child(child_command(kind, options), env={}, quiet=True) as child:
+            out, _ = await asyncio.wait_for(child.communicate(data), PATIENCE_SECONDS)
     except TimeoutError:
         return {"refused": "stopped"}
-    finally:
-        with suppress(ProcessLookupError):
-            if child.returncode is None:
-                child.kill()
-                await child.wait()
     # Killed by its own limits: nothing, or half an answer, is on its output.
     if child.returncode != 0:
         return {"refused": "stopped"}

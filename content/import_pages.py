@@ -15,9 +15,9 @@ from content.extract import Refused
 from content.files import FILES
 from content.house import house_of
 from content.import_rows import HEADINGS
-from content.material_pages import ID
 from content.models import Material, MaterialImport, Version
 from desk.downloads import csv_file
+from desk.ids import ID
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import page, see_other

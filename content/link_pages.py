@@ -9,8 +9,9 @@ from aiohttp import web
 
 from content import links
 from content.files import FILES
-from content.material_pages import ID, MAY_LINK
+from content.material_pages import MAY_LINK
 from content.models import Version
+from desk.ids import ID
 from desk.keys import SETTINGS
 from desk.permissions import allow, public
 from desk.render import page, see_other

@@ -31,6 +31,7 @@ from content.models import Material, Passage, Product, State, StoredFile, Versio
 from content.phone import Phone, phone_of
 from content.shelf import Reader, Standing, standing
 from desk.downloads import attachment
+from desk.ids import ID
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import fragment, page, see_other
@@ -52,7 +53,6 @@ MAY_LINK = tuple(role for role in READERS if role != Role.AUDITOR)
 SEES_RECIPIENTS = (Role.RM, Role.BRANCH_MANAGER, Role.COMPLIANCE, Role.AUDITOR, Role.HQ)
 SEE_ALL = tuple(role for role in READERS if role != Role.RM)
 Options = list[tuple[str, str]]
-ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 VERBS = {
     "draft": ("保存草稿", "grey"),

@@ -11,11 +11,12 @@ from multidict import MultiMapping
 from content import product_changes, product_history
 from content.extract import Refused as Unreadable
 from content.files import FILES, receive
-from content.material_pages import ID, READERS, SEE_ALL
+from content.material_pages import READERS, SEE_ALL
 from content.models import Product, ProductChange, StoredFile
 from content.product_changes import CONFIRMERS, PROPOSERS, Confirmed, Refused
 from content.product_pages import asked_product, product_page
 from content.product_rows import FACTS, FILE_LABELS, Fact, tidied, written
+from desk.ids import ID
 from desk.permissions import allow
 from desk.render import page, see_other
 from desk.signed import now_of, session_of, signed

@@ -18,7 +18,7 @@ from content.product_cards import Incomplete, ProductCard, card_of
 from content.product_history import Difference, Entry
 from content.product_rows import FILE_LABELS
 from desk.permissions import SEES_CUSTOMERS, allow
-from desk.render import page
+from desk.render import fragment, page
 from desk.signed import Signed, now_of, session_of, signed
 
 routes = web.RouteTableDef()
@@ -144,6 +144,23 @@ def rating_name(rating: int) -> str:
 async def show_product(request: web.Request) -> web.Response:
     """One product with its values, its changes and the material about it."""
     return page(request, "content/product.html", await product_page(request))
+
+
+@dataclass(frozen=True)
+class NamePart:
+    """Fragment: what a code of the bank's files is called; none where it is in no library."""
+
+    code: str
+    product: Product | None
+
+
+@routes.get("/products/{code}/name")
+@allow(*READERS)
+async def product_name(request: web.Request) -> web.Response:
+    """The product behind a code, for lists that know no more than the code."""
+    code = request.match_info["code"].replace("\0", "")
+    found = await products.by_codes(session_of(request), [code])
+    return fragment(request, "content/_product_name.html", NamePart(code, next(iter(found), None)))
 
 
 async def asked_product(request: web.Request) -> Product:

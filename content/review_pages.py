@@ -17,12 +17,13 @@ from content import checks, claims, comments, differences, marking, materials, p
 from content import steps as ways
 from content.differences import Line
 from content.files import FILES
-from content.material_pages import ID, branch_names
+from content.material_pages import branch_names
 from content.models import Material, Product, State, StoredFile, Version
 from content.review_models import ReviewDesk, ReviewStep
 from content.review_queue_pages import READERS, USUAL_VALIDITY
 from content.shelf import Standing, standing
 from content.steps import Way
+from desk.ids import ID
 from desk.permissions import allow
 from desk.render import page, see_other
 from desk.signed import Signed, now_of, session_of, signed

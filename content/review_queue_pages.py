@@ -13,8 +13,8 @@ from bank.calendar import at_local, local_day
 from bank.models import Role
 from content import bulk, claims, queue, review
 from content.files import FILES
-from content.material_pages import ID
 from content.queue import Task
+from desk.ids import ID
 from desk.permissions import allow
 from desk.render import page, see_other
 from desk.signed import Signed, now_of, session_of, signed

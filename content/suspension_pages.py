@@ -9,9 +9,10 @@ from aiohttp import web
 from bank.models import Role
 from content import review, suspensions
 from content.files import FILES
-from content.material_pages import ID, SEE_ALL
+from content.material_pages import SEE_ALL
 from content.models import Version
 from content.suspensions import Reason, Resumed
+from desk.ids import ID
 from desk.permissions import allow
 from desk.render import fragment, see_other
 from desk.signed import now_of, session_of, signed

@@ -1,7 +1,6 @@
 """Writing material: the form, the file's text in it, the findings beside it, save and submit."""
 
 import asyncio
-import re
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -14,11 +13,11 @@ from content import checks, drafts, extract, materials, particulars, products, r
 from content.files import FILES, receive
 from content.flags import Flag, flags_of
 from content.house import House, house_of
-from content.material_pages import ID
 from content.materials import DraftMaterial
 from content.models import Material, StoredFile, Version
 from content.phone import Phone, phone_of
 from content.writing_choices import Choices, choices
+from desk.ids import ID, id_of
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import fragment, page, see_other
@@ -86,7 +85,7 @@ async def new_form(request: web.Request) -> web.Response:
     ]
     questions = tuple(dict.fromkeys(text for text in asked if text))[: drafts.MOST_QUESTIONS]
     gap = request.query.get("gap", "")
-    gap_id = UUID(gap) if re.fullmatch(ID, gap) else None
+    gap_id = id_of(gap)
     return await _form(request, replace(EMPTY, questions=questions, gap_id=gap_id), {})
 
 

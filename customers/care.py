@@ -5,6 +5,7 @@ complaint pauses marketing while it is open; a person looks at both and may take
 reason. Whoever the words were written to does not decide about them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -99,6 +100,23 @@ async def complains(session: AsyncSession, customer_id: UUID) -> bool:
         col(CareAlert.state) == CareState.OPEN,
     )
     return (await session.execute(query.limit(1))).first() is not None
+
+
+async def complaining(session: AsyncSession, customers: Sequence[Customer]) -> set[UUID]:
+    """Those of these customers who have a complaint open, known as customers when they made it or
+    by their contact alone.
+    """
+    by_contact = {one.external_userid: one.id for one in customers if one.external_userid}
+    query = select(col(CareAlert.customer_id), col(CareAlert.contact)).where(
+        or_(
+            col(CareAlert.customer_id).in_([one.id for one in customers]),
+            col(CareAlert.contact).in_(by_contact),
+        ),
+        col(CareAlert.kind) == CareKind.COMPLAINT,
+        col(CareAlert.state) == CareState.OPEN,
+    )
+    found = {customer or by_contact[said] for customer, said in await session.execute(query)}
+    return found & {one.id for one in customers}
 
 
 async def needs_person(session: AsyncSession, contact: str) -> bool:

@@ -13,6 +13,7 @@ from bank.models import Role, Staff
 from customers import care
 from customers.book import visible
 from customers.models import CareAlert, CareKind, CareState, Customer
+from desk.ids import ID
 from desk.permissions import SEES_CUSTOMERS, allow
 from desk.render import page, see_other
 from desk.signed import now_of, session_of, signed
@@ -22,7 +23,6 @@ routes = web.RouteTableDef()
 PAGE = 20
 VISITOR, NOBODY = "微信客服访客", "—"
 DECIDES = (Role.BRANCH_MANAGER, Role.COMPLIANCE)
-ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
 @dataclass(frozen=True)

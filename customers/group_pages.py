@@ -14,6 +14,7 @@ from customers import book, group_book, groups
 from customers.group_book import Found, Line, Wanted
 from customers.models import Customer, CustomerGroup, GroupMember
 from customers.pages import LONGEST_TEXT, SEES, Options
+from desk.ids import given_id
 from desk.permissions import allow
 from desk.render import page
 from desk.signed import Signed, now_of, session_of, signed
@@ -102,10 +103,7 @@ async def group_detail(request: web.Request) -> web.Response:
 
 async def _mine(request: web.Request) -> CustomerGroup:
     """The group of the address; one that is not one's own is as if there were none."""
-    try:
-        wanted = UUID(request.match_info["id"])
-    except ValueError:
-        raise web.HTTPNotFound from None
+    wanted = given_id(request.match_info["id"])
     found = await group_book.find(session_of(request), signed(request), wanted)
     if found is None:
         raise web.HTTPNotFound

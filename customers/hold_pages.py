@@ -1,12 +1,12 @@
 """法律保全 beside a customer's portrait: placed and released by compliance, seen by audit too."""
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from aiohttp import web
 
 from bank.models import Role
-from customers import book, holds
+from customers import holds
+from customers.addressed import customer_of
 from customers.models import Customer, LegalHold
 from desk.permissions import allow
 from desk.render import fragment, see_other
@@ -29,7 +29,7 @@ class HoldCard:
 @allow(Role.COMPLIANCE, Role.AUDITOR)
 async def hold_card(request: web.Request) -> web.Response:
     """Whether this customer is under legal hold."""
-    session, customer = session_of(request), await _customer(request)
+    session, customer = session_of(request), await customer_of(request)
     history = await holds.history(session, customer.id)
     context = HoldCard(
         customer=customer,
@@ -44,7 +44,7 @@ async def hold_card(request: web.Request) -> web.Response:
 @allow(Role.COMPLIANCE)
 async def place(request: web.Request) -> web.Response:
     """From now on nothing of this customer is purged or erased."""
-    customer, reason = await _customer(request), await _reason(request)
+    customer, reason = await customer_of(request), await _reason(request)
     who, now = signed(request).userid, now_of(request)
     wrong = await holds.place(session_of(request), customer, reason, by=who, now=now)
     return see_other(f"/customers/{customer.id}?done={wrong or '已设置法律保全'}")
@@ -54,21 +54,10 @@ async def place(request: web.Request) -> web.Response:
 @allow(Role.COMPLIANCE)
 async def release(request: web.Request) -> web.Response:
     """The ordinary terms count again."""
-    customer, reason = await _customer(request), await _reason(request)
+    customer, reason = await customer_of(request), await _reason(request)
     who, now = signed(request).userid, now_of(request)
     wrong = await holds.release(session_of(request), customer, reason, by=who, now=now)
     return see_other(f"/customers/{customer.id}?done={wrong or '已解除法律保全'}")
-
-
-async def _customer(request: web.Request) -> Customer:
-    try:
-        wanted = UUID(request.match_info["id"])
-    except ValueError:
-        raise web.HTTPNotFound from None
-    found = await book.find(session_of(request), signed(request), wanted)
-    if found is None:
-        raise web.HTTPNotFound
-    return found
 
 
 async def _reason(request: web.Request) -> str:

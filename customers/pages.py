@@ -16,6 +16,7 @@ from bank.calendar import local_day
 from bank.models import Branch, Role, Staff
 from compliance.suitability import expires_at
 from customers import book, consent, scan, stages
+from customers.addressed import customer_of
 from customers.models import (
     Consent,
     Customer,
@@ -28,6 +29,7 @@ from customers.models import (
 )
 from customers.scan import Found, Wanted
 from customers.tags import tags_of
+from desk.ids import id_of
 from desk.permissions import allow
 from desk.render import page, see_other
 from desk.signed import Signed, now_of, session_of, signed
@@ -165,20 +167,13 @@ def wanted_of(request: web.Request) -> Wanted:
         risk=query.get("risk", ""),
         tier=query.get("tier", "").replace("\0", "")[:LONGEST_TEXT],
         stage=query.get("stage", ""),
-        rm=_id(query.get("rm", "")),
-        branch=_id(query.get("branch", "")),
+        rm=id_of(query.get("rm", "")),
+        branch=id_of(query.get("branch", "")),
         consent=query.get("consent", ""),
         sort=sort.lstrip("-") if sort.lstrip("-") in scan.SORTS else "held",
         descending=sort.startswith("-"),
         page=int(number[:9]) if number.isascii() and number.isdigit() else 1,
     )
-
-
-def _id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _filters(wanted: Wanted) -> dict[str, str]:
@@ -224,18 +219,9 @@ async def _branch_options(session: AsyncSession, who: Signed) -> Options:
 @allow(*SEES)
 async def portrait(request: web.Request) -> web.Response:
     """Who this is."""
-    customer = await _mine(request)
+    customer = await customer_of(request)
     context = await _portrait(request, customer, stage=customer.stage.value)
     return page(request, "customers/portrait.html", context)
-
-
-async def _mine(request: web.Request) -> Customer:
-    """The customer of the address; another's is as if there were none."""
-    wanted = _id(request.match_info["id"])
-    found = await book.find(session_of(request), signed(request), wanted) if wanted else None
-    if found is None:
-        raise web.HTTPNotFound
-    return found
 
 
 async def _portrait(
@@ -333,7 +319,7 @@ def _follows_now(who: Signed, follows: list[Follow]) -> bool:
 @allow(Role.RM)
 async def change_stage(request: web.Request) -> web.Response:
     """The customer's own RM says where the relation stands, and why."""
-    session, who, customer = session_of(request), signed(request), await _mine(request)
+    session, who, customer = session_of(request), signed(request), await customer_of(request)
     if await book.active_follow(session, who.id, customer.id) is None:
         raise web.HTTPForbidden(text="不能修改阶段：只有正在跟进这位客户的客户经理可以修改。")
     sent = await request.post()
@@ -350,7 +336,7 @@ async def change_stage(request: web.Request) -> web.Response:
 @allow(*WITHDRAWS)
 async def withdraw_consent(request: web.Request) -> web.Response:
     """The customer asked us to stop: no marketing from this moment on."""
-    customer = await _mine(request)
+    customer = await customer_of(request)
     ended = await consent.withdraw(
         session_of(request), customer, by=signed(request).userid, now=now_of(request)
     )
@@ -362,7 +348,7 @@ async def withdraw_consent(request: web.Request) -> web.Response:
 @allow(*WITHDRAWS)
 async def withdraw_profiling(request: web.Request) -> web.Response:
     """The customer wants no personal recommendations: nothing they read is logged by name."""
-    customer, by = await _mine(request), signed(request).userid
+    customer, by = await customer_of(request), signed(request).userid
     ended = await consent.withdraw(
         session_of(request), customer, by=by, now=now_of(request), purpose=Purpose.PROFILING
     )

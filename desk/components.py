@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bank.models import Role
 from desk.permissions import allow
-from desk.render import HERE, page
+from desk.render import STATIC, page
 from desk.signed import now_of
 
 routes = web.RouteTableDef()
@@ -172,4 +172,4 @@ RANKING: dict[str, Any] = {
     },
     "series": [{"type": "bar", "name": "归因金额（万元）", "data": [386, 321, 274, 198, 120]}],
 }
-SYMBOLS = tuple(re.findall(r'<symbol id="([^"]+)"', (HERE / "static" / "icons.svg").read_text()))
+SYMBOLS = tuple(re.findall(r'<symbol id="([^"]+)"', (STATIC / "icons.svg").read_text()))

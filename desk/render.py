@@ -1,5 +1,6 @@
 """Pages and fragments: a template, and one dataclass that says everything the template may show."""
 
+import hashlib
 import json
 from datetime import date, datetime
 from functools import cache
@@ -16,13 +17,13 @@ from desk.keys import SETTINGS
 from desk.permissions import menu_for
 from desk.signed import SIGNED
 
-HERE = Path(__file__).parent
+STATIC = Path(__file__).parent / "static"
 
 
 def set_up(app: web.Application, *packages: str) -> None:
     """Templates of the shell and of these packages; each keeps its own under its own name."""
     app[aiohttp_jinja2.APP_KEY] = templates(packages)
-    app.router.add_static("/static/", HERE / "static", append_version=False)
+    app.router.add_static("/static/", STATIC)
 
 
 @cache
@@ -39,7 +40,7 @@ def templates(packages: tuple[str, ...]) -> jinja2.Environment:
         "percent": percent,
         "count": count,
     }
-    environment.globals["icon"] = icon
+    environment.globals |= {"icon": icon, "static": static}
     return environment
 
 
@@ -130,6 +131,16 @@ def count(number: int) -> str:
 
 def icon(name: str) -> Markup:
     """One symbol of the house's set (`desk/static/icons.svg`)."""
-    return Markup(
-        '<svg class="icon" aria-hidden="true"><use href="/static/icons.svg#{}"/></svg>'
-    ).format(name)
+    drawn = '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>'
+    return Markup(drawn).format(static("icons.svg"), name)
+
+
+def static(name: str) -> str:
+    """The address of a script, style or picture; another one when it is another."""
+    return f"/static/{name}?v={mark_of(name)}"
+
+
+@cache
+def mark_of(name: str) -> str:
+    """What the file holds, in a word; FileNotFoundError for one that is not there."""
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]

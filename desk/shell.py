@@ -11,7 +11,7 @@ from yarl import URL
 
 from desk.keys import NOW, SESSIONS, SETTINGS
 from desk.permissions import door_of
-from desk.render import error_page
+from desk.render import STATIC, error_page, mark_of
 from desk.signed import COOKIES, SESSION, SIGNED, signed, who_is
 
 log = structlog.get_logger("desk")
@@ -60,7 +60,7 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         )
     if not response.prepared:
         if _is_static(request):
-            response.headers.setdefault("Cache-Control", "public, max-age=600")
+            response.headers.setdefault("Cache-Control", _kept(request))
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         response.headers.setdefault("Content-Security-Policy", policy(request))
@@ -123,6 +123,16 @@ async def doors(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.method not in SAFE:
         await _check_form_token(request)
     return await handler(request)
+
+
+def _kept(request: web.Request) -> str:
+    """How long a browser may keep a file: for good at the address that names what it holds."""
+    name = request.match_info["filename"]
+    if not (STATIC / name).is_file():
+        return "no-store"
+    if request.query.get("v") == mark_of(name):
+        return "public, max-age=31536000, immutable"
+    return "public, max-age=600"
 
 
 def _is_static(request: web.Request) -> bool:

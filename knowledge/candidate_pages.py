@@ -26,6 +26,7 @@ class CandidatesPage:
     rows: list[CandidateRow]
     text: str
     query: str
+    here: str  # this page of the search, to come back to
     total: int
     number: int
     pages: int
@@ -54,6 +55,7 @@ async def _shown(request: web.Request, error: str = "") -> web.Response:
         rows=rows,
         text=text,
         query=urlencode({"q": text} if text else {}),
+        here=urlencode(({"q": text} if text else {}) | {"page": str(max(1, number))}),
         total=total,
         number=max(1, number),
         pages=pages,
@@ -79,7 +81,7 @@ async def add(request: web.Request) -> web.Response:
     )
     if isinstance(outcome, Refused):
         return await _shown(request, outcome.reason)
-    return see_other(f"/candidates?{urlencode({'done': '已加入新版本并提交审批'})}")
+    return _back(request, "已加入新版本并提交审批")
 
 
 @routes.post("/candidates/dismiss")
@@ -92,7 +94,13 @@ async def dismiss(request: web.Request) -> web.Response:
     )
     if isinstance(outcome, Refused):
         return await _shown(request, outcome.reason)
-    return see_other(f"/candidates?{urlencode({'done': '已标记为不采用'})}")
+    return _back(request, "已标记为不采用")
+
+
+def _back(request: web.Request, done: str) -> web.Response:
+    """To the same page of the same search, where the next wording waits."""
+    kept = {name: request.query[name] for name in ("q", "page") if name in request.query}
+    return see_other(f"/candidates?{urlencode(kept | {'done': done})}")
 
 
 async def _chosen(request: web.Request) -> tuple[UUID, str]:

@@ -14,8 +14,16 @@ from content import library, products
 from content.models import PROMOTING
 from customers.book import CustomerFacts
 from knowledge import effects, intents, steering
+from knowledge.calibration import Tier
 from knowledge.conversation import Turn, Understood, understood
-from knowledge.finding import CANDIDATES, candidates_of, masked_question, source_of, still_live
+from knowledge.finding import (
+    CANDIDATES,
+    candidates_of,
+    masked_question,
+    source_of,
+    still_live,
+    version_of,
+)
 from knowledge.hybrid import Audience, Found, Hit
 from knowledge.indexing import LibraryIndex
 from knowledge.intents import Read
@@ -76,6 +84,23 @@ class Answers:
     live: list[Hit]
     documents: dict[UUID, library.LibraryDocument]
     matches: list[Match]
+
+    @property
+    def confidence(self) -> float:
+        """The chance that the first match answers; the best hit gone, at most what it left over."""
+        sure = self.found.confidence
+        return sure if self._best_stands() else min(sure, 1 - sure)
+
+    @property
+    def tier(self) -> Tier:
+        """What to do with the first match; the best hit gone, a person has to choose."""
+        sure = self.found.tier == "answer"
+        return "candidates" if sure and not self._best_stands() else self.found.tier
+
+    def _best_stands(self) -> bool:
+        """A search is sure of its first hit alone, and that one may not fit, or have been used."""
+        best = version_of(self.found.hits[0]) if self.found.hits else None
+        return any(match.candidate.version_id == best for match in self.matches)
 
     def sources(self) -> list[Source]:
         """The passages a reply may be made of."""

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from compliance.masking import mask
 from compliance.normalise import as_seen
 from content import library
 from customers.book import CustomerFacts
+from knowledge.calibration import Tier
 from knowledge.hybrid import Audience, Hit
 from knowledge.indexing import LibraryIndex
 from knowledge.matching import Candidate
@@ -24,6 +26,14 @@ CANDIDATES = 8
 
 # A number cut in two by the cap would no longer be known as one, so its beginning goes too.
 CUT_NUMBER = re.compile(r"[\dXx零〇一二三四五六七八九幺\s.\-—–·_]+$")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a search box lists, best first; tier `none`: nothing answers, this is only nearest."""
+
+    documents: list[library.LibraryDocument]
+    tier: Tier
 
 
 def masked_question(text: str) -> str:
@@ -107,9 +117,9 @@ async def find(
     index: LibraryIndex,
     now: datetime,
     limit: int,
-) -> list[library.LibraryDocument]:
-    """Live material for a search box, best first, under the same filters as suggestions."""
+) -> Listed:
+    """Live material for a search box, under the same filters as suggestions."""
     audience = Audience(now, channel.value, facts.branch_id, facts.risk_ceiling)
     found = await asyncio.to_thread(index.hybrid.search, masked_question(query), audience, limit)
     live, documents = await still_live(session, found.hits, audience)
-    return [documents[version_of(hit)] for hit in live]
+    return Listed([documents[version_of(hit)] for hit in live], found.tier)

@@ -1,6 +1,6 @@
 """What code adds to a draft after the wording: own figures, the RM's style, reminders."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,10 +61,19 @@ async def of(
     return Finishing(style, customer, rm, figures, asks, tuple(documents))
 
 
+def names_of(rm: str, customer: Customer) -> dict[str, str]:
+    """What the slots of names are filled with: who writes, and how this customer is addressed."""
+    return {slots.RM: rm, slots.ADDRESS: styles.named(customer)}
+
+
+def named(text: str, names: Mapping[str, str], figures: Sequence[slots.OwnFigures] = ()) -> str:
+    """The text with its slots filled; where the customer has no name, no comma opens it."""
+    return slots.fill(text, figures, names).lstrip("，, ")
+
+
 def finished(draft: Draft, touch: Finishing) -> tuple[str, tuple[str, ...]]:
     """The text as offered, and what stands against it: a slot that stayed open."""
-    names = {slots.RM: touch.rm.name, slots.ADDRESS: styles.named(touch.customer)}
-    text = slots.fill(draft.text, touch.figures, names).lstrip("，, ")
+    text = named(draft.text, names_of(touch.rm.name, touch.customer), touch.figures)
     if touch.tells:
         text += "".join(figures.sentence for figures in touch.figures)
     text = styles.dressed(text, touch.style, touch.customer)

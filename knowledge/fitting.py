@@ -29,6 +29,7 @@ class Exclusion(StrEnum):
     """Why a customer is not shown a material."""
 
     MINOR = "minor"
+    COMPLAINT = "complaint"
     NO_CONSENT = "no_consent"
     RISK = "risk"
     SENIOR = "senior"
@@ -41,6 +42,7 @@ class Exclusion(StrEnum):
         """As staff read it beside a count."""
         return {
             "minor": "未满 18 周岁，不做营销",
+            "complaint": "投诉还没有办结，暂停营销",
             "no_consent": "没有营销授权",
             "risk": "风险承受能力不够，或测评失效",
             "senior": "满 65 周岁，R3 及以上须先做特别提示",
@@ -67,6 +69,7 @@ class Standing:
     age: Age
     consents: bool
     personas: frozenset[str]
+    complains: bool = False  # a complaint is open: nobody advertises to them (C-44)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ def against(who: Standing, piece: Piece) -> tuple[Exclusion, ...]:
     found = {
         Exclusion.BRANCH: piece.branches is not None and who.branch_id not in piece.branches,
         Exclusion.MINOR: who.age is Age.MINOR and piece.marketing,
+        Exclusion.COMPLAINT: piece.marketing and who.complains,
         Exclusion.NO_CONSENT: piece.marketing and not who.consents,
         Exclusion.RISK: piece.risk > who.ceiling,
         Exclusion.SENIOR: needs_notice(senior, piece.risk),
@@ -155,7 +159,7 @@ class Shelf:
         of_branch = self._branches.where(lambda one: one is None or who.branch_id in one)
         of_persona = self._personas.where(lambda one: not one or bool(one & who.personas))
         mask: Mask = of_branch & of_persona & (self._risks <= who.ceiling)
-        if not who.consents or who.age is Age.MINOR:
+        if not who.consents or who.complains or who.age is Age.MINOR:
             mask &= ~self._marketing
         if who.age is Age.SENIOR:
             mask &= np.array([not needs_notice(SENIOR_AGE, risk) for risk in range(6)])[self._risks]

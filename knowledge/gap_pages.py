@@ -8,6 +8,7 @@ from uuid import UUID
 from aiohttp import web
 
 from bank.models import Role
+from desk.ids import ID
 from desk.permissions import SEES_GAPS, allow
 from desk.render import page, see_other
 from desk.signed import now_of, session_of, signed
@@ -18,10 +19,10 @@ from knowledge.pages import SEES_SUGGESTIONS
 
 routes = web.RouteTableDef()
 
-ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 DECIDES = (Role.EDITOR, Role.HQ)
 # As many example questions as a material may have.
 FILLED_IN = 5
+KEPT = ("state", "q", "sort", "page")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class GapsPage:
     found: gap_rows.Gaps
     write: dict[UUID, str]  # where 写素材 leads, the questions filled in
     query: str
+    here: str  # this page of the list, to come back to
     alike: int  # from which likeness on questions are one gap, in percent
     may_write: bool
     may_decide: bool
@@ -64,6 +66,7 @@ async def _shown(request: web.Request, error: str = "") -> web.Response:
     )
     counts = await gap_rows.counts(session)
     kept = {"state": state.value} | ({"q": text} if text else {})
+    kept |= {"sort": sort} if sort == "newest" else {}
     context = GapsPage(
         state=state,
         tabs=[
@@ -74,7 +77,8 @@ async def _shown(request: web.Request, error: str = "") -> web.Response:
         sort=sort if sort in ("times", "newest") else "times",
         found=found,
         write={row.gap.id: _write(row) for row in found.rows},
-        query=urlencode(kept | ({"sort": sort} if sort == "newest" else {})),
+        query=urlencode(kept),
+        here=urlencode(kept | {"page": str(found.number)}),
         alike=round(gaps.ALIKE * 100),
         may_write=who.may(Role.EDITOR),
         may_decide=who.may(*DECIDES),
@@ -99,7 +103,7 @@ async def dismiss(request: web.Request) -> web.Response:
     )
     if isinstance(outcome, gaps.Refused):
         return await _shown(request, outcome.reason)
-    return see_other(f"/gaps?{urlencode({'done': '已标记为不处理'})}")
+    return _back(request, "已标记为不处理")
 
 
 @routes.post(f"/gaps/{{gap_id:{ID}}}/reopen")
@@ -111,7 +115,13 @@ async def reopen(request: web.Request) -> web.Response:
     )
     if isinstance(outcome, gaps.Refused):
         return await _shown(request, outcome.reason)
-    return see_other(f"/gaps?{urlencode({'done': '已恢复为待处理'})}")
+    return _back(request, "已恢复为待处理")
+
+
+def _back(request: web.Request, done: str) -> web.Response:
+    """To the same page of the same list, where the next one waits."""
+    kept = {name: request.query[name] for name in KEPT if name in request.query}
+    return see_other(f"/gaps?{urlencode(kept | {'done': done})}")
 
 
 def _id(request: web.Request) -> UUID:

@@ -178,6 +178,8 @@ def _by_rule(text: str, plain: str) -> tuple[Intent, str] | None:
         return Intent.BUY, "提出购买、追加或代办"
     if _WORRIES.search(plain):
         return Intent.WORRY, "表达担心、害怕或难受"
+    if text.strip() and not any(letter.isalnum() for letter in plain):
+        return Intent.SMALL_TALK, "只有标点或表情，没有文字"
     if _GREETS.fullmatch(plain):
         return Intent.SMALL_TALK, "只有问候或祝福"
     if plain and is_courtesy(text):

@@ -20,6 +20,8 @@ from sqlmodel import col, select
 
 from bank.calendar import local, local_day
 from bank.database import Sessions
+from content import library
+from content.models import Version
 from customers.models import Customer
 from knowledge.blocks import Crowd, Materials
 from knowledge.encoder import Encoder
@@ -32,27 +34,26 @@ log = structlog.get_logger("knowledge")
 
 # Customers in one transaction: ten thousand rows at most, gathered in eight queries.
 AT_ONCE = 500
-# Portions in one tick of the clock; the next tick goes on.
-A_TICK = 40
 NIGHT_ENDS = 6
 
 
-async def nightly(sessions: Sessions, encoder: Encoder, now: datetime) -> int:
-    """Go on with the run of the night, or begin it; how many customers were matched.
+async def is_due(session: AsyncSession, now: datetime) -> bool:
+    """Whether a run is to begin or to go on.
 
     Without any run before, whenever it is asked; else a new one begins between midnight and six.
     """
-    async with sessions() as session:
-        if not await _is_due(session, now):
-            return 0
-    return await run(sessions, encoder, now, portions=A_TICK)
-
-
-async def _is_due(session: AsyncSession, now: datetime) -> bool:
     last = await last_run(session)
     if last is None or (last.day == local_day(now) and last.done_at is None):
         return True
     return last.day < local_day(now) and local(now).hour < NIGHT_ENDS
+
+
+async def is_small(session: AsyncSession, now: datetime) -> bool:
+    """Whether a run is over before anybody notices: customers of a portion, little material."""
+    customers = select(col(Customer.id)).limit(AT_ONCE + 1)
+    materials = select(col(Version.id)).where(*library.is_live(now)).limit(library.AT_ONCE + 1)
+    counts = [len((await session.execute(ids)).all()) for ids in (customers, materials)]
+    return counts[0] <= AT_ONCE and counts[1] <= library.AT_ONCE
 
 
 async def run(

@@ -18,6 +18,7 @@ from content import library
 from content.models import Material, Version
 from customers.book import visible
 from customers.models import Customer
+from desk.ids import given_id, id_of
 from desk.permissions import allow
 from desk.render import fragment, page
 from desk.signed import now_of, session_of, signed
@@ -136,7 +137,7 @@ async def suggestion_list(request: web.Request) -> web.Response:
     found = [SuggestionRow(s, name, rm) for s, name, rm in (await session.execute(newest))]
     kept = {name: request.query.get(name, "") for name in FILTERS}
     title = await _title(session, kept["material"])
-    gap = await session.get(ContentGap, gap_id) if (gap_id := _uuid(kept["gap"])) else None
+    gap = await session.get(ContentGap, gap_id) if (gap_id := id_of(kept["gap"])) else None
     context = SuggestionList(
         rows=found,
         text=kept["q"],
@@ -169,9 +170,9 @@ def _wanted(request: web.Request) -> Select[Suggestion, str, str]:
     state, material = request.query.get("state", ""), request.query.get("material", "")
     if state in list(SuggestionState):
         query = query.where(Suggestion.state == SuggestionState(state))
-    if material_id := _uuid(material):
+    if material_id := id_of(material):
         query = query.where(col(Suggestion.version_id).in_(_versions(material_id)))
-    if gap_id := _uuid(request.query.get("gap", "")):
+    if gap_id := id_of(request.query.get("gap", "")):
         asked = select(GapQuestion.suggestion_id).where(GapQuestion.gap_id == gap_id)
         query = query.where(col(Suggestion.id).in_(asked))
     query = query.where(*quality.narrowed(request.query))
@@ -185,7 +186,7 @@ def _wanted(request: web.Request) -> Select[Suggestion, str, str]:
 
 async def _narrowed_by(session: AsyncSession, kept: dict[str, str]) -> list[str]:
     """What the list is narrowed to besides what the form shows."""
-    rm_id = _uuid(kept["rm"])
+    rm_id = id_of(kept["rm"])
     rm = await session.get(Staff, rm_id) if rm_id else None
     told = [f"客户经理 {rm.name}"] if rm else []
     if re.fullmatch(r"\d{4}-\d\d-\d\d", kept["week"]):
@@ -199,15 +200,8 @@ def _versions(material_id: UUID) -> SelectOfScalar[UUID]:
     return select(Version.id).where(Version.material_id == material_id)
 
 
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 async def _title(session: AsyncSession, material: str) -> str:
-    material_id = _uuid(material)
+    material_id = id_of(material)
     found = await session.get(Material, material_id) if material_id else None
     return found.title if found else ""
 
@@ -224,12 +218,10 @@ class OfCustomer:
 @allow(*SEES_SUGGESTIONS)
 async def of_customer(request: web.Request) -> web.Response:
     """The newest suggestions for one customer."""
-    session, customer_id = session_of(request), _uuid(request.match_info["id"])
+    session, customer_id = session_of(request), given_id(request.match_info["id"])
     query = _wanted(request).where(Suggestion.customer_id == customer_id)
     newest = query.order_by(col(Suggestion.created_at).desc()).limit(PAGE)
     rows = [SuggestionRow(*row) for row in (await session.execute(newest))]
-    if customer_id is None:
-        raise web.HTTPNotFound
     return fragment(request, "knowledge/_of_customer.html", OfCustomer(customer_id, rows))
 
 
@@ -237,7 +229,7 @@ async def of_customer(request: web.Request) -> web.Response:
 @allow(*SEES_SUGGESTIONS)
 async def replay(request: web.Request) -> web.Response:
     """Candidates, what each filter did, scores, draft, findings, what the RM did."""
-    session, wanted = session_of(request), _uuid(request.match_info["id"])
+    session, wanted = session_of(request), given_id(request.match_info["id"])
     query = (
         select(Suggestion, Customer.name, Staff.name)
         .join(Customer, col(Customer.id) == col(Suggestion.customer_id))

@@ -17,7 +17,7 @@ from bank.calendar import local_day
 from compliance.suitability import customer_ceiling, expires_at
 from content import products
 from content.models import Product, Version
-from customers import book
+from customers import book, care
 from customers.models import (
     Consent,
     Customer,
@@ -53,6 +53,7 @@ class _Known:
     """What the tables say of one customer, as they are read."""
 
     purposes: set[Purpose] = field(default_factory=set)
+    complains: bool = False
     holdings: list[Holding] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     questions: list[_Asked] = field(default_factory=list)  # newest first
@@ -70,6 +71,8 @@ async def profiles_of(
     known: defaultdict[UUID, _Known] = defaultdict(_Known)
     for gather in (_consents, _holdings, _tags, _said, _touched, _opened, _follows):
         await gather(session, ids, known, now)
+    for customer_id in await care.complaining(session, customers):
+        known[customer_id].complains = True
     codes = {one.product_code for each in known.values() for one in each.holdings}
     about = {one.code: one for one in await products.by_codes(session, codes)}
     titles = await _titles(session, known)
@@ -221,6 +224,7 @@ def _standing(customer: Customer, known: _Known, profiled: bool, now: datetime) 
         age=age_of(years),
         consents=Purpose.MARKETING in known.purposes,
         personas=frozenset(personas),
+        complains=known.complains,
     )
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +18,7 @@ from bank.calendar import at_local
 from bank.models import Staff
 from content.models import Material, Version
 from customers.models import Customer
+from desk.ids import id_of
 from knowledge.intents import Intent
 from knowledge.models import Suggestion, SuggestionState
 from knowledge.picking import PICKED
@@ -74,7 +74,7 @@ def made() -> tuple[ColumnElement[bool], ...]:
 def narrowed(filters: Mapping[str, str]) -> list[ColumnElement[bool]]:
     """The conditions a filter of the list stands for; what cannot be read narrows nothing."""
     found: list[ColumnElement[bool]] = []
-    if rm := _uuid(filters.get("rm", "")):
+    if rm := id_of(filters.get("rm", "")):
         found.append(col(Suggestion.staff_id) == rm)
     if (intent := filters.get("intent", "")) in list(Intent):
         found.append(col(Suggestion.intent) == Intent(intent))
@@ -113,6 +113,22 @@ async def lines(
     return [_line(by, *row) for row in (await session.execute(query)).all()]
 
 
+async def total(session: AsyncSession, since: datetime, visible: ColumnElement[bool]) -> Line:
+    """All of them since a moment in one line; every page that says 采用率 says this."""
+    weeks = await lines(session, By.WEEK, since, visible)
+    edited = sum(line.edited for line in weeks)
+    changed = sum((line.edit_share or 0.0) * line.edited for line in weeks)
+    return Line(
+        key="",
+        name="合计",
+        made=sum(line.made for line in weeks),
+        sent=sum(line.sent for line in weeks),
+        edited=edited,
+        rejected=sum(line.rejected for line in weeks),
+        edit_share=changed / edited if edited else None,
+    )
+
+
 def _along(by: By) -> tuple[Any, Any]:
     if by is By.MATERIAL:
         return col(Material.id), col(Material.title)
@@ -138,7 +154,7 @@ def _counted(*columns: Any) -> Any:
 def _line(by: By, key: Any, name: Any, *numbers: Any) -> Line:
     if by is By.WEEK:
         monday = key.date()
-        return Line(f"{monday}", f"{monday:%m-%d} 起", *numbers)
+        return Line(f"{monday}", f"{monday} 起", *numbers)
     if by is By.INTENT:
         return Line(key.value if key else "none", key.label if key else "未识别", *numbers)
     return Line(str(key), str(name), *numbers)
@@ -161,13 +177,6 @@ async def refusals(
         .limit(MOST)
     )
     return [Why(*row) for row in (await session.execute(query)).all()]
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _day(text: str) -> date | None:

@@ -42,7 +42,6 @@ async def quality_page(request: web.Request) -> web.Response:
     days = days if days in DAYS else USUAL_DAYS
     since = now_of(request) - DAYS[days]
     lines = await quality.lines(session, by, since, mine)
-    weeks = await quality.lines(session, By.WEEK, since, mine)
     context = QualityPage(
         by=by,
         tabs=[
@@ -51,22 +50,8 @@ async def quality_page(request: web.Request) -> web.Response:
         ],
         days=days,
         lines=lines,
-        total=_total(weeks),
+        total=await quality.total(session, since, mine),
         refusals=await quality.refusals(session, since, mine),
         rows=f"/suggestions?{urlencode({'made': '1', 'days': days})}",
     )
     return page(request, "knowledge/quality.html", context)
-
-
-def _total(weeks: list[Line]) -> Line:
-    edited = sum(line.edited for line in weeks)
-    changed = sum((line.edit_share or 0.0) * line.edited for line in weeks)
-    return Line(
-        key="",
-        name="合计",
-        made=sum(line.made for line in weeks),
-        sent=sum(line.sent for line in weeks),
-        edited=edited,
-        rejected=sum(line.rejected for line in weeks),
-        edit_share=changed / edited if edited else None,
-    )

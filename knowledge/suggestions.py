@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import func
+from sqlalchemy import func, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -34,6 +34,8 @@ log = structlog.get_logger("knowledge")
 BELL = "suggestion"
 # Wordings by a model for one RM (L-07).
 WORDINGS_A_MINUTE = 8
+# What was sent, and how much of it is shown beside a chat.
+TOLD, TOLD_SHOWN = (SuggestionState.SENT, SuggestionState.EDITED), 3
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ async def _answer(
     writer: Writer,
 ) -> None:
     answers = await answers_to(session, case, index)
-    suggestion.tier, suggestion.confidence = answers.found.tier, answers.found.confidence
+    suggestion.tier, suggestion.confidence = answers.tier, answers.confidence
     suggestion.generation = answers.found.generation
     suggestion.filters |= {
         "sought": case.sought,
@@ -202,10 +204,17 @@ def attached_versions(suggestion: Suggestion) -> list[UUID]:
 async def open_for(
     session: AsyncSession, staff_id: UUID, customer_id: UUID, limit: int = 5
 ) -> list[Suggestion]:
-    """The newest suggestions for this RM and customer."""
+    """The newest suggestions for this RM and customer, and the newest that were sent."""
     of_both = Suggestion.staff_id == staff_id, Suggestion.customer_id == customer_id
     newest = (col(Suggestion.created_at).desc(), col(Suggestion.variant).desc())
-    query = select(Suggestion).where(*of_both).order_by(*newest).limit(limit)
+    ids = select(col(Suggestion.id)).where(*of_both).order_by(*newest)
+    # However many stand before them, what the customer was told stays in sight.
+    told = ids.where(col(Suggestion.state).in_(TOLD)).limit(TOLD_SHOWN)
+    either = or_(
+        col(Suggestion.id).in_(ids.limit(limit).scalar_subquery()),
+        col(Suggestion.id).in_(told.scalar_subquery()),
+    )
+    query = select(Suggestion).where(either).order_by(*newest)
     return list((await session.execute(query)).scalars())
 
 

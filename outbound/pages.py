@@ -18,6 +18,7 @@ from content.checks import CATEGORY_LABELS
 from content.models import Version
 from content.sendable import Shape
 from customers.models import Customer
+from desk.ids import given_id
 from desk.permissions import allow
 from desk.render import page, see_other
 from desk.signed import now_of, session_of, signed
@@ -179,7 +180,7 @@ async def _open_alerts(session: AsyncSession) -> int:
 async def message_page(request: web.Request) -> web.Response:
     """Why this was said, or was not: everything that decided it, as it was at that moment."""
     session = session_of(request)
-    why = await records.why(session, _uuid(request.match_info["id"]))
+    why = await records.why(session, given_id(request.match_info["id"]))
     if why is None:
         raise web.HTTPNotFound
     message, alert = why.message, why.alert
@@ -245,16 +246,9 @@ def _href(message: OutboundMessage) -> str:
 async def see_alert(request: web.Request) -> web.Response:
     """Look after an alert; the first one counts, and the audit book says who."""
     session, now = session_of(request), now_of(request)
-    alert = await session.get(ConductAlert, _uuid(request.match_info["id"]))
+    alert = await session.get(ConductAlert, given_id(request.match_info["id"]))
     if alert is None:
         raise web.HTTPNotFound
     seen = await alerts.see(session, alert.id, by=signed(request).userid, now=now)
     said = "已登记由您核查" if seen else "已由其他同事登记核查"
     return see_other(f"/system/outbound/{alert.message_id}?done={said}")
-
-
-def _uuid(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise web.HTTPNotFound from None

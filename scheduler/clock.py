@@ -21,8 +21,7 @@ from bank.database import Sessions, utc_now
 from bank.settings import Settings
 from content import review
 from content.files import LocalFileStore
-from knowledge import effects, matches
-from knowledge.encoder import load_encoder
+from knowledge import effects, nightly
 from outbound import media
 from scheduler import reconciling, results, sending, triggers
 from wecom.client import WeComClient
@@ -90,8 +89,7 @@ async def renew(sessions: Sessions, wecom: WeComClient, settings: Settings, now:
 
 async def match(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> int:
     """Match customers and material in the small hours, a part of the run at a time."""
-    encoder = await asyncio.to_thread(load_encoder, settings.encoder)
-    return await matches.nightly(sessions, encoder, now)
+    return await nightly.match(sessions, settings, now)
 
 
 @dataclass(frozen=True)

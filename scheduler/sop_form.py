@@ -10,6 +10,7 @@ from multidict import MultiDictProxy
 
 from bank.models import Role
 from content.phone import Phone, Series
+from desk.ids import ID
 from desk.permissions import allow
 from desk.render import fragment, page, see_other
 from desk.signed import now_of, session_of, signed
@@ -19,7 +20,6 @@ from scheduler.sops import DraftSop, DraftStep
 
 routes = web.RouteTableDef()
 
-ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 EMPTY_STEP = DraftStep("0", "10:00", "")
 LATE_LABELS = ((LatePolicy.SEND.value, "补发"), (LatePolicy.SKIP.value, "放弃这一步"))
 

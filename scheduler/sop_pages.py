@@ -11,14 +11,15 @@ from compliance.verdict import Refused
 from content.phone import Series
 from content.shelf import names_by_userid
 from customers import book
+from desk.ids import ID, id_of
 from desk.permissions import allow
 from desk.render import page, see_other
 from desk.signed import now_of, session_of, signed
 from scheduler import enrolment, records, sops
 from scheduler.models import Sop, SopState, TouchState, Trigger
 from scheduler.records import EnrolmentLine, SopLine, StepLine
-from scheduler.sop_form import ID, moment, sop_of
-from scheduler.touch_pages import READERS, reason_of, uuid_or_none
+from scheduler.sop_form import moment, sop_of
+from scheduler.touch_pages import READERS, reason_of
 
 routes = web.RouteTableDef()
 
@@ -170,7 +171,7 @@ async def enrol_by_hand(request: web.Request) -> web.Response:
     """Enter one of the RM's own customers."""
     session, who, now = session_of(request), signed(request), now_of(request)
     sop = await sop_of(request)
-    chosen = uuid_or_none(str((await request.post()).get("customer", "")))
+    chosen = id_of(str((await request.post()).get("customer", "")))
     customer = await book.find(session, who, chosen) if chosen else None
     if customer is None:
         raise web.HTTPNotFound

@@ -8,13 +8,13 @@ from aiohttp import web
 from yarl import URL
 
 from bank.models import Role
+from desk.ids import ID, id_of
 from desk.permissions import allow
 from desk.render import page, see_other
 from desk.signed import Signed, now_of, session_of, signed
 from scheduler import enrolment, records, touches
 from scheduler.models import TaskState, Touch, TouchState
 from scheduler.records import TaskRow, TouchRow, Wanted
-from scheduler.sop_form import ID
 
 routes = web.RouteTableDef()
 
@@ -99,8 +99,8 @@ def _wanted(request: web.Request) -> Wanted:
     query = request.query
     state, number = query.get("state", ""), query.get("page", "1")
     return Wanted(
-        sop=uuid_or_none(query.get("sop", "")),
-        step=uuid_or_none(query.get("step", "")),
+        sop=id_of(query.get("sop", "")),
+        step=id_of(query.get("step", "")),
         state=TouchState(state) if state in list(TouchState) else None,
         page=int(number) if re.fullmatch("[1-9][0-9]{0,5}", number) else 1,
     )
@@ -151,8 +151,3 @@ async def close_task(request: web.Request) -> web.Response:
 async def reason_of(request: web.Request) -> str:
     """The reason as typed, cut to what is kept."""
     return str((await request.post()).get("reason", "")).strip()[:LONGEST_REASON]
-
-
-def uuid_or_none(typed: str) -> UUID | None:
-    """The id, if it is one."""
-    return UUID(typed) if re.fullmatch(ID, typed) else None

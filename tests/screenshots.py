@@ -11,8 +11,8 @@ from pathlib import Path
 from aiohttp.test_utils import unused_port
 from playwright.async_api import Browser, Page, ViewportSize, expect
 
+from bank import logs
 from bank.settings import Settings
-from bot import logs
 from bot.demo.attachments import SERIES
 from bot.demo.run import demo, demo_settings
 from bot.serve import with_database

@@ -316,7 +316,7 @@ async def _tried(
         session, trial.text, audience.now, channel=audience.channel, branch_id=audience.branch,
         risk_ceiling=audience.risk_ceiling,
     )  # fmt: skip
-    seen |= {document.version_id for document in (*box, *titles)}
+    seen |= {document.version_id for document in (*box.documents, *titles)}
     asked = Question(f"typed:{trial.number}", trial.text, house.rm, channel)
     made = await suggestions.suggest(
         session, asked, facts, index=index, writer=QuotingWriter(), now=audience.now

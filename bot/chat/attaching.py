@@ -5,7 +5,6 @@ from uuid import UUID
 
 from aiohttp import web
 
-from bot.chat.bridging import uuid_of
 from bot.chat.sidebar import SIDEBAR, suggest_context
 from bot.chat.sidebar_actions import own_suggestion, says
 from content import library, sendable
@@ -14,6 +13,7 @@ from content.library import LibraryDocument
 from content.models import StoredFile, Version
 from content.phone import PICTURE
 from content.sendable import SHAPES
+from desk.ids import given_id
 from desk.render import fragment
 from desk.signed import now_of, session_of, signed
 from knowledge import replies
@@ -77,7 +77,7 @@ async def detach(request: web.Request) -> web.Response:
 
 async def _changed(request: web.Request, *, taken_off: bool) -> web.Response:
     suggestion, chat = await own_suggestion(request)
-    version_id = uuid_of(str((await request.post()).get("version", "")))
+    version_id = given_id(str((await request.post()).get("version", "")))
     change = replies.detach if taken_off else replies.attach
     refused = await change(session_of(request), suggestion, version_id)
     if refused is not None:
@@ -89,7 +89,7 @@ async def _changed(request: web.Request, *, taken_off: bool) -> web.Response:
 @SIDEBAR
 async def picture(request: web.Request) -> web.Response:
     """The picture of a live material, as an RM looks at it before sending."""
-    session, version_id = session_of(request), uuid_of(request.match_info["version_id"])
+    session, version_id = session_of(request), given_id(request.match_info["version_id"])
     version = await session.get(Version, version_id)
     if version is None or not await _may_look(request, version):
         raise web.HTTPNotFound

@@ -1,7 +1,6 @@
 """Between a clearance and the JS bridge: bubbles with live media, and how many were taken."""
 
 from collections.abc import Mapping
-from uuid import UUID
 
 from aiohttp import web
 
@@ -53,11 +52,3 @@ def parts_of(form: Mapping[str, object]) -> int:
     """How many bubbles the page says the chat has taken."""
     asked = str(form.get("parts", ""))
     return int(asked) if asked.isdecimal() and len(asked) < 4 else 0
-
-
-def uuid_of(text: str) -> UUID:
-    """An id in an address or a form; 404 for anything else."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise web.HTTPNotFound from None

@@ -7,7 +7,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.chat import group_messages
-from bot.chat.bridging import in_bubbles, parts_of, stock_of, uuid_of
+from bot.chat.bridging import in_bubbles, parts_of, stock_of
 from bot.chat.group_messages import ForGroup, Refused
 from bot.chat.sidebar import SIDEBAR, Nobody
 from content import sendable
@@ -15,6 +15,7 @@ from content.library import LibraryDocument
 from content.sendable import Sendable
 from customers import group_seats
 from customers.models import CustomerGroup
+from desk.ids import given_id
 from desk.keys import SETTINGS
 from desk.render import fragment
 from desk.signed import now_of, session_of, signed
@@ -51,6 +52,7 @@ class GroupMaterials:
     query: str
     documents: list[LibraryDocument]
     level: int  # products up to R… may be spoken of; 0 none
+    more: bool  # there is more than what is listed
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,11 @@ async def group_materials(request: web.Request) -> web.Response:
         return not_yours(request)
     query = request.query.get("q", "").strip()
     found = await group_messages.usable(session_of(request), signed(request), now_of(request))
-    wanted = [one for one in found if query.lower() in one.title.lower()][:LISTED]
+    wanted = [one for one in found if query.lower() in one.title.lower()]
     level = request.app[SETTINGS].group_product_level
-    context = GroupMaterials(await chat_of(request, group), query, wanted, level)
+    context = GroupMaterials(
+        await chat_of(request, group), query, wanted[:LISTED], level, more=len(wanted) > LISTED
+    )
     return fragment(request, "sidebar/_group.html", context)
 
 
@@ -159,14 +163,14 @@ def not_yours(request: web.Request) -> web.Response:
 
 
 def _key(request: web.Request) -> UUID:
-    return uuid_of(request.match_info["key"])
+    return given_id(request.match_info["key"])
 
 
 async def _chosen(
     request: web.Request, group: CustomerGroup, key: UUID, version_id: str
 ) -> ForGroup:
     session, who = session_of(request), signed(request)
-    it = await group_messages.chosen(session, key, group, uuid_of(version_id), who)
+    it = await group_messages.chosen(session, key, group, given_id(version_id), who)
     if it is None:
         raise web.HTTPNotFound
     return it

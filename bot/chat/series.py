@@ -4,8 +4,8 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from bot.chat.bridging import uuid_of
 from bot.chat.sidebar import SIDEBAR, chat_of
+from desk.ids import given_id
 from desk.signed import now_of, session_of, signed
 from knowledge import picking
 from knowledge.cases import Question
@@ -23,7 +23,7 @@ async def take(request: web.Request) -> web.Response:
     chat = await chat_of(request)
     if chat is None:
         raise web.HTTPNotFound
-    version_id = uuid_of(str((await request.post()).get("version", "")))
+    version_id = given_id(str((await request.post()).get("version", "")))
     question = Question(f"picked:{uuid4()}", "", signed(request).id)
     generation = request.app[LIBRARY_INDEX].hybrid.generation
     made = await picking.pick(

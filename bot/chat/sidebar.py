@@ -18,7 +18,7 @@ from bot.models import Message
 from compliance.suitability import needs_notice
 from content import library, sendable
 from content.sendable import Sendable
-from customers import book
+from customers import book, care
 from customers.models import Customer, Follow, Stage
 from desk.keys import SESSIONS, SETTINGS, WECOM
 from desk.permissions import allow, streaming
@@ -86,6 +86,7 @@ class SuggestTab:
     suggestions: list[Suggestion]
     last_question: Message | None
     marketing_left: int  # marketing touches this customer may still get this month
+    complains: bool  # a complaint is open: nobody advertises to them
     certificate: str  # what stands against selling; empty with a valid certificate
     marks: bool  # whether what a model drafted is marked as made by AI
     usable: dict[UUID, library.LibraryDocument]  # suggestion that may be sent now → its material
@@ -209,6 +210,7 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
         suggestions=shown,
         last_question=asked[-1] if asked else None,
         marketing_left=left,
+        complains=await care.complains(session, chat.customer.id),
         certificate=await against_selling(session, who.id, now),
         marks=settings.ai_label,
         usable={key: documents[0] for key, documents in usable.items()},

@@ -7,10 +7,11 @@ from sqlmodel import col, select
 
 from bank import audit
 from bot.chat import hearing
-from bot.chat.bridging import in_bubbles, parts_of, stock_of, uuid_of
+from bot.chat.bridging import in_bubbles, parts_of, stock_of
 from bot.chat.sidebar import SIDEBAR, Chat, chat_of, not_yours, suggest_context
 from customers import book
 from customers.models import Customer
+from desk.ids import given_id
 from desk.keys import SETTINGS
 from desk.render import fragment
 from desk.signed import now_of, session_of, signed
@@ -54,7 +55,7 @@ async def pick(request: web.Request) -> web.Response:
     if chat is None:
         return not_yours(request)
     form = await request.post()
-    who, version_id = signed(request).id, uuid_of(str(form.get("version", "")))
+    who, version_id = signed(request).id, given_id(str(form.get("version", "")))
     question = Question(f"picked:{uuid4()}", str(form.get("q", "")), who)
     generation = request.app[LIBRARY_INDEX].hybrid.generation
     made = await picking.pick(
@@ -171,7 +172,7 @@ async def note_notice(request: web.Request, cleared: Cleared) -> None:
 async def own_suggestion(request: web.Request) -> tuple[Suggestion, Chat]:
     """The suggestion, if it was made for this RM and the customer is still theirs; else 404."""
     session, who, now = session_of(request), signed(request), now_of(request)
-    wanted = uuid_of(request.match_info["id"])
+    wanted = given_id(request.match_info["id"])
     query = select(Suggestion).where(Suggestion.id == wanted, Suggestion.staff_id == who.id)
     suggestion = (await session.execute(query.with_for_update())).scalar_one_or_none()
     if suggestion is None:

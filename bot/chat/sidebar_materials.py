@@ -1,6 +1,6 @@
 """话术 and 素材 beside a chat: approved material this customer may see, listed or searched."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +39,8 @@ class MaterialTab:
     kind: str  # of material that is shown, KEPT for what is kept at hand, empty for all
     kinds: list[Kind]  # of which there is something
     in_series: bool  # whether what is shown is sent one after another
+    more: bool  # there is more than what is listed
+    nothing_fits: bool  # nothing answers the words: what is listed is only nearest
 
 
 @routes.get("/sidebar/{contact}/scripts")
@@ -66,17 +68,19 @@ async def _material_tab(request: web.Request, tab: str) -> web.Response:
     kinds = {one for one in Kind if in_series or (one in SCRIPTS) == (tab == "scripts")}
     kept = await sidebar_scripts.favourites(request)
     wanted = Wanted(chat, query, kinds, request.query.get("kind", ""), kept, bool(certificate))
-    shown, there = await _documents(request, wanted)
+    shown = await _documents(request, wanted)
     context = MaterialTab(
         chat,
         query,
-        await sidebar_scripts.as_sent(session_of(request), shown, chat.facts.age),
+        await sidebar_scripts.as_sent(request, shown.documents, chat),
         certificate,
         key,
         kept,
         wanted.kind,
-        [one for one in Kind if one in there],
+        [one for one in Kind if one in shown.kinds],
         in_series=in_series and not query,
+        more=shown.more,
+        nothing_fits=shown.nothing_fits,
     )
     return fragment(request, "sidebar/_chat.html", context)
 
@@ -121,10 +125,17 @@ class Wanted:
         )
 
 
-async def _documents(
-    request: web.Request, wanted: Wanted
-) -> tuple[list[library.LibraryDocument], set[Kind]]:
-    """The first of what fits, and of which kinds there is something."""
+@dataclass(frozen=True)
+class Shown:
+    """The first of what fits, of which kinds there is something, and what is to be said of it."""
+
+    documents: list[library.LibraryDocument]
+    kinds: set[Kind]
+    more: bool
+    nothing_fits: bool = False
+
+
+async def _documents(request: web.Request, wanted: Wanted) -> Shown:
     session, now = session_of(request), now_of(request)
     inside = await sidebar_scripts.on_shelf(request)
     if not wanted.query and inside is None:
@@ -132,17 +143,23 @@ async def _documents(
         kept = wanted.kept if wanted.kind == KEPT else None
         kinds = {one for one in there if wanted.kind in ("", KEPT, one)}
         first = await library.live_documents(
-            session, now, kinds=kinds, materials=kept, limit=LISTED, **wanted.audience
+            session, now, kinds=kinds, materials=kept, limit=LISTED + 1, **wanted.audience
         )
-        return first, there
-    found = [one for one in await _found(request, wanted, inside) if wanted.fits(one)]
-    shown = [one for one in found if wanted.picks(one)]
-    return shown[: FOUND if wanted.query else LISTED], {one.kind for one in found}
+        return Shown(first[:LISTED], there, len(first) > LISTED)
+    found = await _found(request, wanted, inside)
+    fitting = [one for one in found.documents if wanted.fits(one)]
+    shown = [one for one in fitting if wanted.picks(one)]
+    most = FOUND if wanted.query else LISTED
+    called = any(wanted.query.lower() in one.title.lower() for one in shown)
+    return Shown(
+        shown[:most],
+        {one.kind for one in fitting},
+        more=len(shown) > most and not wanted.query,
+        nothing_fits=found.tier == "none" and not called,
+    )
 
 
-async def _found(
-    request: web.Request, wanted: Wanted, inside: list[UUID] | None
-) -> list[library.LibraryDocument]:
+async def _found(request: web.Request, wanted: Wanted, inside: list[UUID] | None) -> finding.Listed:
     """What answers the words, or all of a branch of the tree, in its order."""
     session, now = session_of(request), now_of(request)
     if wanted.query:
@@ -151,7 +168,8 @@ async def _found(
             session, wanted.query, facts, Channel.SINGLE_CHAT, index, now, 2 * LISTED
         )
     else:
-        found = await library.usable(session, inside or [], now=now, **wanted.audience)
-    by_version = {one.version_id: one for one in found}
+        there = await library.usable(session, inside or [], now=now, **wanted.audience)
+        found = finding.Listed(there, "answer")
+    by_version = {one.version_id: one for one in found.documents}
     order = list(by_version) if inside is None else inside
-    return [by_version[one] for one in order if one in by_version]
+    return replace(found, documents=[by_version[one] for one in order if one in by_version])

@@ -9,16 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from bank.models import Role
-from bot.chat.bridging import uuid_of
+from bot.chat.sidebar import Chat
 from compliance.suitability import needs_notice
 from content import library, scripts, sendable
 from content.library import LibraryDocument
 from content.script_models import ScriptFavourite
 from content.scripts import ALL, Branch
 from content.sendable import Sendable
+from desk.ids import given_id
 from desk.permissions import allow
 from desk.render import fragment
 from desk.signed import Signed, now_of, session_of, signed
+from knowledge import finishing
 from wecom.channels import Channel
 
 routes = web.RouteTableDef()
@@ -80,17 +82,16 @@ def is_series(key: str) -> bool:
     return key.startswith("series:")
 
 
-async def as_sent(
-    session: AsyncSession, found: list[LibraryDocument], age: int | None
-) -> list[Item]:
-    """These as they will be sent to somebody of this age."""
+async def as_sent(request: web.Request, found: list[LibraryDocument], chat: Chat) -> list[Item]:
+    """These as this RM will send them to the customer of the chat: with both their names."""
+    session, names = session_of(request), finishing.names_of(signed(request).name, chat.customer)
     beside = await sendable.of_versions(session, [one.version_id for one in found])
     return [
         Item(
             one,
-            one.passages[0].text if one.passages else "",
+            finishing.named(one.passages[0].text, names) if one.passages else "",
             beside.get(one.version_id),
-            needs_notice(age, one.risk),
+            needs_notice(chat.facts.age, one.risk),
         )
         for one in found
     ]
@@ -116,7 +117,7 @@ async def favourites(request: web.Request) -> frozenset[UUID]:
 
 async def _live(session: AsyncSession, wanted: str, who: Signed, now: datetime) -> tuple[UUID, str]:
     """A material that is no script; 404 unless the RM's branch may use it beside a chat."""
-    version = await library.live_version_of(session, uuid_of(wanted), now)
+    version = await library.live_version_of(session, given_id(wanted), now)
     if version is None:
         raise web.HTTPNotFound
     live = await library.only_live(

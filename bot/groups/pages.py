@@ -13,13 +13,13 @@ from bot.groups.rows import Found, Line, Tally, tally
 from customers import group_book
 from customers.group_pages import UNNAMED
 from customers.models import CustomerGroup
+from desk.ids import ID
 from desk.permissions import SEES_CUSTOMERS, allow
 from desk.render import page
 from desk.signed import now_of, session_of, signed
 
 routes = web.RouteTableDef()
 
-ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 LONGEST_TEXT = 50
 WAITING_DAYS = 7
 Tabs = list[tuple[str, str, bool]]

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bank.calendar import local_day
 from bot.chat import group_messages
-from bot.chat.bridging import in_bubbles, parts_of, stock_of, uuid_of
+from bot.chat.bridging import in_bubbles, parts_of, stock_of
 from bot.chat.group_messages import ReplyInGroup
 from bot.chat.group_sidebar import GroupChat, chat_of, group_of, not_yours
 from bot.chat.nudging import nudges
@@ -20,6 +20,7 @@ from bot.groups.portrait import DAYS, Portrait
 from bot.groups.rows import Line
 from customers import group_seats
 from customers.models import CustomerGroup
+from desk.ids import given_id
 from desk.keys import SESSIONS, SETTINGS
 from desk.permissions import streaming
 from desk.render import fragment
@@ -175,7 +176,7 @@ async def _asked(request: web.Request) -> tuple[CustomerGroup, GroupQuestion] | 
     group = await group_of(request)
     if group is None:
         return None
-    key = uuid_of(request.match_info["key"])
+    key = given_id(request.match_info["key"])
     question = await questions.of_group(session_of(request), group, key)
     return (group, question) if question else None
 

@@ -19,6 +19,7 @@ from aiohttp import web
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bank.beside import beside
 from bank.database import plain_url, ring
 from bank.metrics import EVENTS, SPOOLED
 from bank.sealing import IN_THE_CLEAR, Seal, SealBroken
@@ -124,18 +125,11 @@ class Inbox:
 
         Entered once the database was reached, or was found to be away.
         """
-        tasks = [
-            asyncio.create_task(self._keep_what_arrives(), name="inbox"),
-            asyncio.create_task(self._keep_the_database(), name="inbox-database"),
-        ]
         try:
-            await self._tried.wait()
-            yield
+            async with beside(self._keep_what_arrives(), self._keep_the_database()):
+                await self._tried.wait()
+                yield
         finally:
-            for task in tasks:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
             waiting, self._waiting = self._waiting, []
             _refuse(waiting, "the inbox is closed")
             self._arrived.clear()

@@ -6,12 +6,12 @@ without a transaction of the page (callbacks, health, figures, streams) are neve
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from bank.beside import beside
 from bank.metrics import SHED
 from bot.inbound.inbox import INBOX
 from bot.inbound.webhook import receive
@@ -69,11 +69,8 @@ LOAD = web.AppKey("LOAD", Load)
 
 async def watched(app: web.Application) -> AsyncIterator[None]:
     """Watch the loop for as long as the application runs."""
-    task = asyncio.create_task(app[LOAD].watch(), name="load")
-    yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with beside(app[LOAD].watch()):
+        yield
 
 
 @web.middleware

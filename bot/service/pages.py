@@ -27,6 +27,7 @@ from bot.service import rows as service_rows
 from bot.service.greeting import allowed
 from compliance.masking import mask
 from content import library
+from desk.ids import given_id
 from desk.keys import SESSIONS, SETTINGS, WECOM
 from desk.permissions import allow
 from desk.render import page, see_other
@@ -220,10 +221,7 @@ def visible(who: Signed) -> ColumnElement[bool]:
 
 
 async def _visible_chat(request: web.Request) -> ServiceSession:
-    try:
-        chat_id = UUID(request.match_info["id"])
-    except ValueError:
-        raise web.HTTPNotFound from None
+    chat_id = given_id(request.match_info["id"])
     query = select(ServiceSession).where(ServiceSession.id == chat_id, visible(signed(request)))
     found = (await session_of(request).execute(query)).scalar_one_or_none()
     if found is None:

@@ -14,6 +14,7 @@ from bot.welcoming.contact_ways import LONGEST_CHANNEL, NotMade
 from bot.welcoming.welcome_text import Host, NoWords, Words
 from content.models import Material
 from content.phone import Phone, as_sent
+from desk.ids import id_of
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import fragment, page, see_other
@@ -177,11 +178,3 @@ def phone_of(name: str, words: Words | NoWords) -> PreviewPart:
     if isinstance(words, NoWords):
         return PreviewPart(Phone(name, []), words.reason)
     return PreviewPart(as_sent(name, words.text, words.beside), "")
-
-
-def id_of(text: str) -> UUID | None:
-    """The id in a form or an address; None where there is none."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

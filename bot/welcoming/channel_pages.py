@@ -14,10 +14,11 @@ from bank import staff as people
 from bank.models import Role, Staff
 from bot.models import ContactWay, WayState, WelcomeState
 from bot.welcoming import channel_rows, contact_ways, welcome_text
-from bot.welcoming.channel_form import FOLLOWS_RM, MAKES, PreviewPart, id_of, phone_of
+from bot.welcoming.channel_form import FOLLOWS_RM, MAKES, PreviewPart, phone_of
 from bot.welcoming.channel_rows import Totals, Wanted, WayRow, WelcomeRow
 from bot.welcoming.contact_ways import LONGEST_CHANNEL, QUOTA
 from customers.models import Customer
+from desk.ids import ID, id_of
 from desk.keys import SETTINGS
 from desk.permissions import SEES_CUSTOMERS, allow
 from desk.render import fragment, page, see_other
@@ -28,7 +29,6 @@ from outbound.facts import policy_of
 routes = web.RouteTableDef()
 
 SEES = (Role.RM, Role.BRANCH_MANAGER, Role.HQ)
-ID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 TONES = {
     WayState.MAKING: "blue",
     WayState.LIVE: "green",

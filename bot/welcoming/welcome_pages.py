@@ -7,11 +7,12 @@ from aiohttp import web
 from bank.models import Role
 from bot.models import WelcomeState
 from bot.welcoming import channel_rows, welcome_text
-from bot.welcoming.channel_form import PreviewPart, id_of, phone_of
+from bot.welcoming.channel_form import PreviewPart, phone_of
 from bot.welcoming.channel_pages import SEES, WELCOME_TONES
 from bot.welcoming.channel_rows import WelcomeRow
 from bot.welcoming.welcome_text import Host, NoWords
 from content.models import Material
+from desk.ids import id_of
 from desk.keys import SETTINGS
 from desk.permissions import allow
 from desk.render import page, see_other

@@ -17,6 +17,7 @@
 "use strict";
 (() => {
   const root = document.documentElement;
+  const files = document.currentScript.dataset;  // addresses of what is fetched from here
   const find = (selector, from = document) => { try { return from.querySelector(selector); } catch { return null; } };
   const all = (selector, from = document) => Array.from(from.querySelectorAll(selector));
   const make = (name, cls, text) => {
@@ -30,7 +31,7 @@
     svg.setAttribute("class", "icon");
     svg.setAttribute("aria-hidden", "true");
     const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
-    use.setAttribute("href", `/static/icons.svg#${name}`);
+    use.setAttribute("href", `${files.icons}#${name}`);
     svg.append(use);
     return svg;
   };
@@ -345,7 +346,7 @@
   let drawing;
   const library = () => (drawing ??= new Promise((ready, failed) => {
     const script = make("script");
-    script.src = "/static/vendor/echarts.common.min.js";
+    script.src = files.charts;
     script.onload = () => { globalThis.echarts.registerTheme("house", house()); ready(globalThis.echarts); };
     script.onerror = failed;
     document.head.append(script);

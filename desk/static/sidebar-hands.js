@@ -27,7 +27,7 @@
     content.setAttribute("aria-labelledby", open.id);
   }
 
-  /* What is typed into a draft stays, over tabs and over a sign-in that is renewed. */
+  /* What is typed into a draft stays, over tabs, a renewed sign-in and the page loaded anew. */
   const KEY = "siyu-typed";
   const typed = new Map();
   try {
@@ -38,6 +38,8 @@
   function pack() {
     try { sessionStorage.setItem(KEY, JSON.stringify([...typed])); } catch { /* a window without storage */ }
   }
+
+  addEventListener("pagehide", () => typed.size && pack());
 
   function unpack() {
     for (const [id, words] of typed) {

@@ -15,7 +15,7 @@ from attribution.models import Conversion, ConversionState, Model, TouchpointKin
 from bank.models import Role
 from tests.attribution.reading import Cell, cents, sum_of, table
 from tests.attribution.worlds import WINDOW_DAYS, Book, a_book, a_row, a_touchpoint, csv_of, days
-from tests.builders import MONDAY, a_customer, a_follow, a_staff
+from tests.builders import MONDAY, a_customer, a_follow, a_product, a_staff
 from tests.conftest import Product, Visitor
 
 
@@ -338,6 +338,11 @@ async def test_the_timeline_lays_everything_on_one_line(
     ]
     assert [words for words in told if words not in everything] == []
     assert everything.index("成交 100.00 元") < everything.index("王敏添加了客户")
+    code = await session.scalar(select(Conversion.product_code).limit(1))
+    assert f"{code} · " in everything, "in no library: the code"
+    (await a_product(session, name="安心添利")).code = str(code)
+    await session.commit()
+    assert "安心添利 · " in await rm.text(address)
 
     conversions = await rm.text(f"{address}?kind=conversion")
     assert "成交 100.00 元" in conversions

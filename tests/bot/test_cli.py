@@ -86,21 +86,23 @@ async def test_importing_twice_changes_nothing(
         f"T2,{customer.bank_no},P1,abc,2026-11-20 10:30:00\n",
         encoding="utf-8",
     )
-    counts = await _import(settings, file)
+    counts, said = await _import(settings, file)
     assert (counts["read"], counts["new"], counts["rejected"]) == (2, 1, 1)
-    assert "abc" in (tmp_path / "november.csv.rejects.csv").read_text(encoding="utf-8-sig")
-    counts = await _import(settings, file)
+    beside = tmp_path / "november.csv.rejects.csv"
+    assert "abc" in beside.read_text(encoding="utf-8-sig")
+    assert said.endswith(f"1 rows not taken, why: {beside}\n")
+    counts, _ = await _import(settings, file)
     assert (counts["new"], counts["same"]) == (0, 1)
 
 
-async def _import(settings: Settings, file: Path) -> dict[str, int]:
+async def _import(settings: Settings, file: Path) -> tuple[dict[str, int], str]:
     import asyncio
 
     command = ["import", "conversions", str(file)]
     told = await asyncio.to_thread(run.invoke, app, command, env=environment(settings))
     assert told.exit_code == 0, told.output
     counts: dict[str, int] = json.loads(told.stdout)
-    return counts
+    return counts, told.stderr
 
 
 async def test_matching_does_what_is_left_and_all_only_when_asked(

@@ -182,9 +182,10 @@ async def test_the_numbers_are_those_of_ones_own_customers_and_open_their_rows(
     await session.commit()
     address = f"/content/{version.material_id}/use"
     own = await (await product.client(rm)).text(address)
-    assert f'href="/suggestions?material={version.material_id}&amp;state=sent"' in own
+    assert f'href="/suggestions?material={version.material_id}&amp;made=1&amp;state=sent"' in own
     assert own.count('<span class="figure-value">1</span>') == 2  # suggested, and sent as it was
     assert '<a href="/welcomes">全行默认欢迎语</a>' in own
+    assert "发送次数和查看人数是全行合计，其余只统计您可见的客户" in own
     all_of_it = await (await product.client(editor)).text(address)
     assert all_of_it.count('<span class="figure-value">2</span>') == 2
     assert "/suggestions" not in all_of_it

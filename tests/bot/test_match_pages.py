@@ -14,7 +14,9 @@ from bank.settings import Settings
 from bot import contact_today
 from content.models import Kind, State, Version
 from content.models import Product as Sold
-from customers.models import Customer
+from customers import care
+from customers.care import Heard
+from customers.models import CareKind, Customer
 from desk.signed import Signed
 from knowledge import matches
 from knowledge.encoder import load_encoder
@@ -102,6 +104,16 @@ async def test_a_customers_page_shows_what_suits_and_why(office: Office) -> None
         assert words in shown
 
 
+async def test_a_woman_is_not_called_him(office: Office) -> None:
+    beside = f"/sidebar/{office.customer.external_userid}/matches"
+    for gender, words in ((2, "为什么是她"), (1, "为什么是他"), (0, "为什么是他")):
+        office.customer.gender = gender
+        await office.session.commit()
+        side = await office.product.client(office.rm, "sidebar")
+        assert words in await office.list_of()
+        assert words in await side.text(beside)
+
+
 async def test_a_customer_no_run_has_reached_is_matched_on_the_spot(office: Office) -> None:
     assert NOTE in await office.list_of()
     assert (await office.session.execute(select(CustomerMatch))).all() == []
@@ -142,6 +154,37 @@ async def test_without_consent_to_marketing_the_page_says_so(office: Office) -> 
     assert "没有营销授权" in shown
     assert NOTE not in shown
     assert "赎回多久到账" in shown
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_while_a_complaint_is_open_nothing_that_sells_is_recommended(
+    office: Office, known: bool
+) -> None:
+    await an_approved_material(office.session, title="赎回多久到账")
+    await office.matched()
+    assert NOTE in await office.list_of()
+    desk = await office.visitor()
+    assert "6 天后到期" in await desk.text("/")
+    contact = "" if known else str(office.customer.external_userid)
+    heard = Heard(
+        CareKind.COMPLAINT, office.customer.id if known else None, office.rm.id, "message:1",
+        "我要投诉", ("含投诉用语",), contact,
+    )  # fmt: skip
+    await care.hear(office.session, heard, MONDAY)
+    await office.session.commit()
+    shown = await office.list_of()
+    assert "投诉还没有办结：暂停营销" in shown
+    assert "现在可以联系" not in shown
+    assert NOTE not in shown
+    assert "赎回多久到账" in shown
+    assert "6 天后到期" not in await desk.text("/")
+    side = await office.product.client(office.rm, "sidebar")
+    assert NOTE not in await side.text(f"/sidebar/{office.customer.external_userid}/matches")
+    counted = await desk.text(f"/matches/material/{office.note.material_id}")
+    assert "投诉还没有办结，暂停营销" in counted
+    assert "适合 0 位" in counted
+    await office.matched()
+    assert NOTE not in await office.list_of()
 
 
 async def test_nobody_sees_what_suits_a_customer_not_theirs(office: Office) -> None:

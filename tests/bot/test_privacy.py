@@ -16,8 +16,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bank import logs
 from bank.settings import Settings
-from bot import logs
 from bot.loops import _safely
 from bot.models import Message
 from knowledge.models import Suggestion

@@ -228,6 +228,59 @@ async def test_a_favourite_is_at_hand_beside_the_chat_until_it_ends(
     assert other.material_id != kept.material_id
 
 
+async def test_a_search_that_finds_nothing_says_so_and_one_that_does_does_not(
+    product: Product, session: AsyncSession
+) -> None:
+    rm, customer = await a_staff(session, Role.RM), await a_customer(session)
+    await a_follow(session, rm, customer)
+    await a_script(session, "赎回多久到账")
+    await session.commit()
+    await product.parts.index.catch_up(session, product.clock())
+    beside = await product.client(rm, "sidebar")
+    chat = f"/sidebar/{customer.external_userid}/scripts"
+    nothing = await beside.text(f"{chat}?q=停车场收费吗")
+    assert "没有找到“停车场收费吗”" in nothing
+    assert "最相关的" not in nothing
+    for words in ("赎回几天到账", "多久到账"):
+        found = await beside.text(f"{chat}?q={words}")
+        assert "最相关的 1 份" in found, words
+        assert "没有找到" not in found, words
+
+
+async def test_a_row_reads_as_it_is_sent_with_both_names(
+    product: Product, session: AsyncSession
+) -> None:
+    rm = await a_staff(session, Role.RM, name="王敏")
+    lady = await a_customer(session, name="李女士")
+    nickname = await a_customer(session, name="Sunny")
+    await a_script(session, "问候", body="{客户称呼}，您好，我是{客户经理}，您{到期日}到期。")
+    for customer in (lady, nickname):
+        await a_follow(session, rm, customer)
+    await session.commit()
+    beside = await product.client(rm, "sidebar")
+    row = await beside.text(f"/sidebar/{lady.external_userid}/scripts")
+    assert "李女士，您好，我是王敏，您{到期日}到期。" in row
+    row = await beside.text(f"/sidebar/{nickname.external_userid}/scripts")
+    assert ">您好，我是王敏，您{到期日}到期。" in row
+
+
+async def test_a_list_that_is_cut_says_so(product: Product, session: AsyncSession) -> None:
+    rm, customer = await a_staff(session, Role.RM), await a_customer(session)
+    await a_follow(session, rm, customer)
+    for number in range(30):
+        await a_script(session, f"话术{number}", "服务")
+    await session.commit()
+    beside = await product.client(rm, "sidebar")
+    chat = f"/sidebar/{customer.external_userid}/scripts"
+    assert "只列出前" not in await beside.text(chat)
+    await a_script(session, "又一条", "服务")
+    await session.commit()
+    for shelf in ("", "?shelf=category:服务"):
+        page = await beside.text(chat + shelf)
+        assert "只列出前 30 份" in page, shelf
+        assert page.count('class="cell cell-item"') == 30, shelf
+
+
 async def test_what_is_exported_and_imported_again_is_all_the_same(
     product: Product, session: AsyncSession
 ) -> None:

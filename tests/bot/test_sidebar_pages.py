@@ -217,6 +217,22 @@ async def test_an_offer_the_customer_may_no_longer_get_says_what_instead(
     assert "data-send" not in page
 
 
+async def test_while_a_complaint_is_open_no_quota_of_marketing_is_told(
+    town: Town, session: AsyncSession
+) -> None:
+    await an_approved_material(session)
+    await session.commit()
+    await asked(town, "赎回几天到账")
+    rm = await town.sidebar()
+    assert "本月营销触达还剩" in await rm.text(f"{here(town.customer)}/suggest")
+    await asked(town, "我要投诉你们，必须给个说法")
+    town.clock.forward(timedelta(minutes=1))
+    await asked(town, "赎回的钱几天到账")
+    shown = await rm.text(f"{here(town.customer)}/suggest")
+    assert "投诉还没有办结，暂停营销" in shown
+    assert "本月营销触达还剩" not in shown
+
+
 async def test_the_circle_counts_living_groups_and_relations_only(
     town: Town, session: AsyncSession
 ) -> None:

@@ -298,3 +298,15 @@ async def test_an_upload_that_cannot_be_read_keeps_the_form(
     answer = await editor.post("/products/import", upload(name, data, reason=reason))
     assert answer.status == 422
     assert says in await answer.text()
+
+
+async def test_a_code_of_the_banks_files_is_told_by_name_and_an_unknown_one_leads_nowhere(
+    product: Product, session: AsyncSession, sold: Sold
+) -> None:
+    rm = await one_with(session, product, Role.RM, name="王敏")
+    known = await rm.text(f"/products/{sold.code}/name")
+    assert f'<a href="/products/{sold.code}">{sold.name}</a>' in known
+    unknown = await rm.text("/products/A%2FB/name")
+    assert "A/B" in unknown
+    assert "不在产品库" in unknown
+    assert "<a " not in unknown

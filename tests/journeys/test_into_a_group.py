@@ -137,7 +137,20 @@ async def test_the_page_says_beforehand_what_stands_against_it(
     named = await an_approved_material(session, title="李女士专享", body="李女士，您好，请查收。")
     await session.commit()
     sidebar = await town.sidebar()
-    assert version.title in await sidebar.text(f"/sidebar/groups/{CHAT}")
+    listed = await sidebar.text(f"/sidebar/groups/{CHAT}")
+    assert version.title in listed
+    assert "只列出前" not in listed
     page = await sidebar.text(f"/sidebar/groups/{CHAT}/message?version={named.id}")
     assert "内容提到了群内客户“李女士”" in page
     assert await town.all(OutboundMessage) == []
+
+
+async def test_a_list_that_is_cut_says_so(
+    town: Town, session: AsyncSession, version: Version
+) -> None:
+    for number in range(30):
+        await an_approved_material(session, title=f"群素材{number}")
+    await session.commit()
+    sidebar = await town.sidebar()
+    assert "只列出前 30 份" in await sidebar.text(f"/sidebar/groups/{CHAT}")
+    assert "只列出前" not in await sidebar.text(f"/sidebar/groups/{CHAT}?q={version.title}")

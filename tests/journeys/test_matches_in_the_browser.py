@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bank.models import Role, Staff
 from content.models import Kind, Version
 from knowledge import matches
+from tests.attribution.worlds import a_touchpoint
 from tests.builders import MONDAY, a_product, a_staff, an_approved_material
 from tests.customers.worlds import a_holding
 from tests.journeys.test_review_in_the_browser import NARROW, window
@@ -15,6 +16,7 @@ from tests.knowledge.test_matches import ENCODER, profiled
 from tests.town import Town
 
 TITLE = "安心添利90天到期安排"
+HELD = "安心添利90天"
 WHY = "6 天后到期：安心添利90天"
 
 
@@ -34,6 +36,13 @@ async def stocked(town: Town, session: AsyncSession) -> Version:
     await profiled(session, town.customer)
     await session.commit()
     return note
+
+
+async def a_long_story(town: Town, session: AsyncSession) -> None:
+    """So much has happened that the time line is longer than the page."""
+    for days in range(30, 60):
+        await a_touchpoint(session, town.customer, town.rm, MONDAY - timedelta(days=days))
+    await session.commit()
 
 
 async def chosen_in_the_chat(town: Town, chromium: Browser) -> None:
@@ -65,11 +74,14 @@ async def test_from_the_night_to_the_chat(
     faults: list[str] = []
     note = await stocked(town, session)
     assert await matches.run(town.parts.sessions, ENCODER, town.clock()) == 1
+    await a_long_story(town, session)
     page = await window(town, chromium, town.rm, faults)
     await page.goto("/")
     await expect(page.get_by_text(WHY)).to_be_visible()
     await page.locator(f"a[href='/customers/{town.customer.id}#matches']").first.click()
-    await expect(page.locator("#matches-list").get_by_text(WHY)).to_be_visible()
+    await expect(page.locator("#timeline").get_by_text("员工动态")).to_be_visible()
+    await expect(page.locator("#matches-list").get_by_text(WHY)).to_be_in_viewport()
+    await expect(page.get_by_role("link", name=HELD, exact=True)).to_be_visible()
     await page.get_by_role("link", name=TITLE).click()
     drawer = page.locator("#drawer")
     await expect(drawer.get_by_text("适合 1 位")).to_be_visible()

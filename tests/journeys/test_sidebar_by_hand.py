@@ -145,7 +145,7 @@ async def test_a_material_is_kept_at_hand_and_sent_from_its_row_with_keys_alone(
     await expect(side.get_by_text("还没有收藏可以发给李女士的素材")).to_be_visible()
 
 
-async def test_an_edit_is_kept_while_a_message_arrives_and_over_other_tabs(
+async def test_an_edit_is_kept_while_a_message_arrives_over_other_tabs_and_a_page_loaded_anew(
     town: Town, session: AsyncSession, side: Page
 ) -> None:
     await an_answer(session)
@@ -168,6 +168,9 @@ async def test_an_edit_is_kept_while_a_message_arrives_and_over_other_tabs(
     await side.get_by_role("tab", name="画像").click()
     await expect(side.get_by_text("社交关系")).to_be_visible()
     await side.get_by_role("tab", name="推荐").click()
+    await expect(edited).to_be_visible()
+    await expect(edited).to_have_value("李女士，我先帮您查一下")
+    await side.reload()
     await expect(edited).to_be_visible()
     await expect(edited).to_have_value("李女士，我先帮您查一下")
 

@@ -31,6 +31,7 @@ standings = st.builds(
     age=st.sampled_from(Age),
     consents=st.booleans(),
     personas=st.frozensets(st.sampled_from(PERSONAS)),
+    complains=st.booleans(),
 )
 pieces = st.builds(
     Piece,
@@ -61,6 +62,7 @@ def test_each_reason_says_what_is_so(who: Standing, piece: Piece) -> None:
     found = against(who, piece)
     assert (Exclusion.RISK in found) == (piece.risk > who.ceiling)
     assert (Exclusion.NO_CONSENT in found) == (piece.marketing and not who.consents)
+    assert (Exclusion.COMPLAINT in found) == (piece.marketing and who.complains)
     assert (Exclusion.MINOR in found) == (who.age is Age.MINOR and piece.marketing)
     assert (Exclusion.SENIOR in found) == (who.age is Age.SENIOR and piece.risk >= 3)
     elsewhere = piece.branches is not None and who.branch_id not in piece.branches

@@ -122,6 +122,40 @@ async def test_a_worried_customer_is_not_sold_to(product: Product, session: Asyn
     assert made.version_id == calm.id
 
 
+async def test_a_message_without_a_word_is_no_question_and_no_gap(desk: Desk) -> None:
+    path = f"/sidebar/{desk.customer.external_userid}/ask"
+    shown = await (await desk.sidebar.post(path, {"question": "？？？"})).text()
+    assert "只发了标点、表情" in shown
+    assert "内容缺口" not in shown
+    [made] = await desk.all(Suggestion)
+    assert made.state is SuggestionState.HELD
+
+
+async def test_what_stands_in_for_the_best_hit_is_not_called_sure(
+    product: Product, session: AsyncSession
+) -> None:
+    worry = "净值一直跌我很担心要不要加仓"
+    await an_approved_material(
+        session, title="净值波动说明", body="净值会随市场波动，您可以先了解产品的期限和投向。",
+        questions=("净值为什么会波动", "净值一直跌怎么回事", "产品净值跌了怎么看"),
+    )  # fmt: skip
+    best = await an_approved_material(
+        session, title="趁低加仓", body="净值波动时可以了解分批投入的方法，具体以说明书为准。",
+        questions=(worry, "跌的时候要不要加仓", "现在加仓合适吗"),
+    )  # fmt: skip
+    desk = await Desk(product, session).opens()
+    sure = await desk.asks(worry)
+    assert (sure.version_id, sure.tier) == (best.id, "answer")
+    another = await desk.sidebar.post(f"/sidebar/suggestions/{sure.id}/another")
+    assert "把握不大，请核对" in await another.text()
+    (await session.get_one(Material, best.material_id)).use = Use.CONVERT
+    await session.commit()
+    calmed = await desk.asks(worry)
+    assert calmed.version_id not in (None, best.id)
+    assert calmed.tier == "candidates"
+    assert calmed.confidence <= 1 - sure.confidence
+
+
 async def test_a_customer_who_needs_care_is_told_of_no_product(desk: Desk) -> None:
     made = await desk.asks("我今年78岁了，安心添利90天手续费多少")
     assert FEE not in made.draft

@@ -1,5 +1,6 @@
 """Content gaps: grouped by meaning, from open over being written to answered, or put aside."""
 
+import re
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -202,6 +203,13 @@ async def test_an_answer_that_ends_opens_the_gap_again(
     assert (gap.state, gap.material_id) == (GapState.OPEN, None)
 
 
+def here(page: str) -> str:
+    """What the page's forms keep of where one is."""
+    found = re.search(r'/dismiss\?([^"]*)"', page)
+    assert found
+    return found[1].replace("&amp;", "&")
+
+
 async def test_a_gap_is_put_aside_with_a_reason_and_taken_up_again(
     product: Product, session: AsyncSession, rm: Staff
 ) -> None:
@@ -216,8 +224,10 @@ async def test_a_gap_is_put_aside_with_a_reason_and_taken_up_again(
     without = await desk.post(f"/gaps/{gap.id}/dismiss", {"reason": " "})
     assert without.status == 422
     assert "请写明不处理的原因" in await without.text()
-    done = await desk.post(f"/gaps/{gap.id}/dismiss", {"reason": "由网点答复"})
+    listed = await desk.text("/gaps?sort=newest")
+    done = await desk.post(f"/gaps/{gap.id}/dismiss?{here(listed)}", {"reason": "由网点答复"})
     assert done.status == 303
+    assert done.headers["Location"].startswith("/gaps?state=open&sort=newest&page=1&done=")
     await caught_up(product, session)
     assert (await the_gap(session)).state is GapState.DISMISSED
     assert "由网点答复" in await desk.text("/gaps?state=dismissed")
@@ -246,3 +256,26 @@ async def test_the_number_opens_the_questions_of_ones_own_customers(
     own = await (await product.client(rm)).text(f"/suggestions?gap={gap.id}")
     assert "赵女士" in own
     assert "钱先生" not in own
+
+
+async def test_what_only_groups_asked_opens_no_empty_list(
+    product: Product, session: AsyncSession, rm: Staff
+) -> None:
+    heard = HeardQuestion(
+        source_id=uuid4(), member_id="wmSTRANGER", question=VAULT, created_at=MONDAY
+    )
+    session.add(heard)
+    await caught_up(product, session)
+    gap = await the_gap(session)
+    hq = await a_staff(session, Role.HQ)
+    await session.commit()
+    desk = await product.client(hq)
+    page = await desk.text("/gaps")
+    assert "客户群 1 次" in page
+    assert "/suggestions?gap=" not in page
+    await asked(session, VAULT, await a_customer(session), rm)
+    await caught_up(product, session)
+    assert f'href="/suggestions?gap={gap.id}">2<' in await desk.text("/gaps")
+    listed = await desk.text(f"/suggestions?gap={gap.id}")
+    assert "共 1 条" in listed
+    assert "客户群里的提问在" in listed

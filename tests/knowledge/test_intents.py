@@ -89,7 +89,9 @@ def test_a_file_of_messages_is_read_and_shown_as_a_table() -> None:
     assert f"/{sum(map(len, THIRD.values()))}" in shown.stdout
 
 
-@pytest.mark.parametrize("text", ["你好", "您好呀", "哈哈哈", "端午安康", "早，小王"])
+@pytest.mark.parametrize(
+    "text", ["你好", "您好呀", "哈哈哈", "端午安康", "早，小王", "？？？", "……", "👍🌹"]
+)
 def test_a_greeting_is_small_talk_and_an_answer_is_not(text: str) -> None:
     assert reader().read(text).intent is Intent.SMALL_TALK
     assert reader().read("哦").intent is Intent.THANKS

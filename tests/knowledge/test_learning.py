@@ -87,6 +87,36 @@ async def test_a_hand_picked_material_is_no_suggestion_of_ours(desk: Desk) -> No
     assert re.findall(r"made=1&amp;days=30&amp;rm=[^\"]*\">(\d+)<", page)[0] == "1"
 
 
+async def test_every_page_tells_the_same_share_of_suggestions_taken(desk: Desk) -> None:
+    made = await accepted(desk, ASKED)
+    turned = await desk.asks("赎回的钱什么时候能用")
+    await desk.sidebar.post(f"/sidebar/suggestions/{turned.id}/reject", {"reason": "其他"})
+    # Neither what nothing answers nor what the RM picks is a suggestion that could be taken.
+    await desk.asks("你们食堂的红烧肉好吃吗")
+    pick = f"/sidebar/{desk.customer.external_userid}/pick"
+    await desk.sidebar.post(pick, {"version": str(made.version_id)})
+    page = await desk.product.client(desk.rm)
+    [live] = await desk.all(Version)
+    assert "2 条推荐，采用 1 条" in await page.text("/")
+    assert '<span class="stat-value">50%</span>' in await page.text("/suggestions/quality")
+    assert "采用率 50%" in await page.text(f"/content/{live.material_id}/use")
+
+
+async def test_what_the_customer_was_told_stays_in_sight(desk: Desk) -> None:
+    made = await accepted(desk, ASKED)
+    for number in range(6):
+        await desk.asks(f"你们食堂的红烧肉好吃吗，第{number}次问")
+    shown = await desk.sidebar.text(f"/sidebar/{desk.customer.external_userid}/suggest")
+    assert "近期回复" in shown
+    assert f'data-suggestion="{made.id}" data-state="sent"' in shown
+
+
+async def test_weeks_say_their_year(desk: Desk) -> None:
+    await accepted(desk, ASKED)
+    page = await (await desk.product.client(desk.rm)).text("/suggestions/quality?by=week")
+    assert re.search(r"<td>20\d\d-\d\d-\d\d 起</td>", page)
+
+
 async def test_numbers_are_of_ones_own_customers(desk: Desk, session: AsyncSession) -> None:
     await accepted(desk, ASKED)
     elsewhere = await a_staff(session, Role.BRANCH_MANAGER, branch=await a_branch(session, "城西"))
@@ -133,7 +163,11 @@ async def test_what_is_no_good_example_is_put_aside(desk: Desk) -> None:
     _, page = await editor_of(desk)
     [live] = await desk.all(Version)
     form = {"material": str(live.material_id), "question": NEW_WORDING}
-    assert (await page.post("/candidates/dismiss", form)).status == 303
+    kept = re.search(r'action="(/candidates/dismiss[^"]*)"', await page.text("/candidates?q=几天"))
+    assert kept
+    gone = await page.post(kept[1].replace("&amp;", "&"), form)
+    assert gone.status == 303
+    assert gone.headers["Location"].startswith("/candidates?q=%E5%87%A0%E5%A4%A9&page=1&done=")
     assert NEW_WORDING not in await page.text("/candidates")
     assert len(await desk.all(Version)) == 1
     for odd in ({"material": "odd"}, {}):
@@ -265,6 +299,16 @@ async def test_the_command_lets_the_model_word_only_when_asked_to(
 @pytest.mark.parametrize("options", [("--least", "1.5"), ("--least", "-1"), ("--limit", "many")])
 async def test_the_command_refuses_wrong_usage(today: Desk, options: tuple[str, str]) -> None:
     assert await siyu_judge(today, *options) == (2, {})
+
+
+async def test_the_replay_of_what_was_not_searched_for_tells_no_confidence(desk: Desk) -> None:
+    made = await desk.asks("我要投诉你们，必须给个说法")
+    page = await desk.product.client(desk.rm)
+    shown = await page.text(f"/suggestions/{made.id}")
+    assert "没有检索：这类消息不推荐素材" in shown
+    for words in ("<dt>把握</dt>", "<dt>写法</dt>", "— 条"):
+        assert words not in shown
+    assert '<td class="num">—</td>' in await page.text("/suggestions")
 
 
 async def test_a_replay_tells_all_that_led_to_it_and_what_became_of_it(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from bank.models import Role
 from bank.settings import Settings
 from content.models import Kind, Product, SaleStatus, State, Use, Version
 from customers.models import Consent, Customer, Purpose
-from knowledge import match_reading, matches
+from knowledge import match_reading, matches, nightly
 from knowledge.encoder import load_encoder
 from knowledge.match_reading import Shown
 from knowledge.match_shelf import Stockroom
@@ -422,17 +423,84 @@ async def test_every_stored_pair_was_allowed_and_is_in_order(
 
 
 async def test_the_night_begins_a_run_and_the_day_does_not(
-    sessions: Sessions, session: AsyncSession
+    sessions: Sessions, session: AsyncSession, settings: Settings
 ) -> None:
     await on_the_shelf(session)
     await a_customer(session)
     await session.commit()
     night, noon = MONDAY + timedelta(hours=16), MONDAY + timedelta(days=1, hours=2)
-    assert await matches.nightly(sessions, ENCODER, MONDAY) == 1  # there was none at all
-    assert await matches.nightly(sessions, ENCODER, MONDAY) == 0
-    assert await matches.nightly(sessions, ENCODER, night) == 1  # midnight in Shanghai
-    assert await matches.nightly(sessions, ENCODER, noon + timedelta(days=1)) == 0
+    assert await nightly.match(sessions, settings, MONDAY) == 1  # there was none at all
+    assert await nightly.match(sessions, settings, MONDAY) == 0
+    assert await nightly.match(sessions, settings, night) == 1  # midnight in Shanghai
+    assert await nightly.match(sessions, settings, noon + timedelta(days=1)) == 0
     assert clock.match in {job.tick for job in clock.JOBS}
+
+
+async def much_to_match(session: AsyncSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three customers and four materials, where two customers are a portion."""
+    await on_the_shelf(session)
+    for _ in range(3):
+        await a_customer(session)
+    await session.commit()
+    monkeypatch.setattr(matches, "AT_ONCE", 2)
+
+
+async def test_where_there_is_much_to_match_a_process_of_its_own_does_it(
+    sessions: Sessions,
+    session: AsyncSession,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Here it would not do at all: `run` is taken away."""
+    await much_to_match(session, monkeypatch)
+    monkeypatch.delattr(matches, "run")
+    assert await nightly.match(sessions, settings, MONDAY) == 3
+    assert len(await rows(session)) == 12
+    assert await nightly.match(sessions, settings, MONDAY) == 0
+
+
+async def test_who_stops_waiting_for_the_process_ends_it(
+    sessions: Sessions,
+    session: AsyncSession,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And the run goes on from where it was."""
+    await much_to_match(session, monkeypatch)
+    start, begun, started = asyncio.create_subprocess_exec, [], asyncio.Event()
+
+    async def noted(*command: str, **how: Any) -> Process:
+        begun.append(await start(*command, **how))
+        started.set()
+        return begun[0]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", noted)
+    waiting = asyncio.create_task(nightly.match(sessions, settings, MONDAY))
+    await started.wait()
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert begun[0].returncode == -signal.SIGKILL
+    assert await matches.run(sessions, ENCODER, MONDAY) == 3
+
+
+async def test_a_process_that_cannot_match_says_so(
+    sessions: Sessions,
+    session: AsyncSession,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """With the kind and the place of the fault, as every log line has it."""
+    await a_customer(session)
+    await session.commit()
+    monkeypatch.setattr(matches, "AT_ONCE", 0)
+    broken = settings.model_copy(update={"encoder": "/nowhere/李女士", "log_format": "json"})
+    with pytest.raises(nightly.MatchingStopped):
+        await nightly.match(sessions, broken, MONDAY)
+    told = capfd.readouterr().err
+    assert "matching_stopped" in told
+    assert "knowledge/encoder.py" in told
+    assert "李女士" not in told
 
 
 async def test_a_purpose_decides_what_is_marketing_on_the_shelf(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from outbound.check import Cleared
 from outbound.facts import policy_of
 from outbound.models import OutboundMessage
 from tests.builders import a_customer, a_staff
+from tests.conftest import Product
 from tests.knowledge.wire import ASKED, BODY, FAITHFUL, Bench, Model
 
 
@@ -287,6 +289,18 @@ async def test_the_menu_leads_there_for_who_may_look(bench: Bench, role: Role, t
     assert ('class="menu-entry" href="/service/model"' in home) is there
 
 
+async def test_without_a_model_nothing_is_said_to_be_well(
+    product: Product, session: AsyncSession
+) -> None:
+    officer = await a_staff(session, Role.COMPLIANCE)
+    await session.commit()
+    page = await (await product.client(officer)).text("/service/model")
+    assert "没有配置模型" in page
+    assert "SIYU_LLM_BASE_URL" in page
+    assert "模型可以起草" not in page
+    assert re.search(r'<textarea [^>]*name="reason"[^>]*maxlength="200"', page), "nothing is cut"
+
+
 async def test_two_people_lift_the_stop_and_the_model_words_again(
     bench: Bench, model: Model
 ) -> None:
@@ -303,6 +317,6 @@ async def test_two_people_lift_the_stop_and_the_model_words_again(
     assert (await hq.post("/service/model/lift")).status == 403
     assert (await compliance.post("/service/model/lift")).status == 303
     page = await compliance.text("/service/model")
-    for said in ("模型可以起草", "立即停止", "照常进行", "抽检发现编造", "复测 688 句全部通过"):
+    for said in ("全部停用", "立即停止", "照常进行", "抽检发现编造", "复测 688 句全部通过"):
         assert said in page
     assert (await bench.suggest()).writer == "openai:m"
