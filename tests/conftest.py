@@ -115,7 +115,7 @@ def without_flushing(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def admin(template: str) -> Iterator[psycopg.Connection]:
+def databases(template: str) -> Iterator[psycopg.Connection]:
     """The one connection that makes and drops databases: opening it anew would cost each test."""
     url = template.replace("/siyu?", "/postgres?")
     with psycopg.connect(url, autocommit=True) as connection:
@@ -123,14 +123,14 @@ def admin(template: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture
-def database(template: str, admin: psycopg.Connection) -> Iterator[str]:
+def database(template: str, databases: psycopg.Connection) -> Iterator[str]:
     """Address of a fresh, migrated, empty database."""
     name = f"test_{uuid4().hex[:12]}"
     # Nothing is flushed, so copying files costs half of writing every block to the log; and with
     # them comes the catalogue's cache, which the first connection would otherwise build.
-    admin.execute(f'CREATE DATABASE "{name}" TEMPLATE siyu STRATEGY file_copy')
+    databases.execute(f'CREATE DATABASE "{name}" TEMPLATE siyu STRATEGY file_copy')
     yield template.replace("/siyu?", f"/{name}?")
-    admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    databases.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
