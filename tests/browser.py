@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from playwright.async_api import Browser, ViewportSize, async_playwright
+from playwright.async_api import Browser, Download, ViewportSize, async_playwright
 
 from bot.bench.browser import QUIET, a_browser, chromium
 
-__all__ = ["DESK", "a_browser", "browsing_at", "joined"]
+__all__ = ["DESK", "a_browser", "browsing_at", "joined", "taken"]
 
 DESK: ViewportSize = {"width": 1440, "height": 900}
 
@@ -45,3 +45,10 @@ async def joined(address: str) -> AsyncIterator[Browser]:
         browser = await tools.chromium.connect(address)
         yield browser
         await browser.close()
+
+
+async def taken(download: Download, folder: Path) -> Path:
+    """What was downloaded, in that folder: a browser that was joined keeps its own."""
+    path = folder / download.suggested_filename
+    await download.save_as(path)
+    return path

@@ -1,5 +1,6 @@
 """Compliance at the desk in Chromium: the book is checked, damage is told, lines are exported."""
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bank.audit_keeping import run_asked_check
 from bank.models import Role, Staff
 from tests.bank.auditing import Book
-from tests.browser import DESK
+from tests.browser import DESK, taken
 from tests.builders import a_customer, a_staff
 from tests.conftest import Product
 
@@ -68,7 +69,7 @@ async def test_a_check_by_keyboard_and_what_it_finds(
 
 
 async def test_many_lines_are_asked_for_agreed_to_and_downloaded(
-    product: Product, book: Book, session: AsyncSession, chromium: Browser
+    product: Product, book: Book, session: AsyncSession, chromium: Browser, tmp_path: Path
 ) -> None:
     zhoulan = await a_staff(session, Role.COMPLIANCE, name="周岚")
     lixin = await a_staff(session, Role.AUDITOR, name="李欣")
@@ -86,7 +87,7 @@ async def test_many_lines_are_asked_for_agreed_to_and_downloaded(
     await asker.reload()
     async with asker.expect_download() as download:
         await asker.get_by_role("button", name="下载 CSV").click()
-    path = await (await download.value).path()
+    path = await taken(await download.value, tmp_path)
     assert len(path.read_text(encoding="utf-8-sig").splitlines()) == 121
 
 

@@ -1,6 +1,7 @@
 """Two people in Chromium: a certificate is registered, a long list of holders is taken out."""
 
 from datetime import date
+from pathlib import Path
 
 from playwright.async_api import Browser, expect
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -8,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from bank.models import Role
 from customers.models import Holding
 from desk.downloads import ALONE
+from tests.browser import taken
 from tests.builders import a_branch, a_customer, a_product, a_staff
 from tests.conftest import Product
 from tests.journeys.test_audit_in_the_browser import PHONE, desk_of
@@ -43,7 +45,7 @@ async def test_a_certificate_is_entered_by_one_and_confirmed_by_another(
 
 
 async def test_many_holders_are_asked_for_from_the_products_page_and_downloaded(
-    product: Product, session: AsyncSession, chromium: Browser
+    product: Product, session: AsyncSession, chromium: Browser, tmp_path: Path
 ) -> None:
     hq = await a_staff(session, Role.HQ, name="姚青")
     zhoulan = await a_staff(session, Role.COMPLIANCE, name="周岚")
@@ -71,7 +73,7 @@ async def test_many_holders_are_asked_for_from_the_products_page_and_downloaded(
     await desk.reload()
     async with desk.expect_download() as download:
         await desk.get_by_role("button", name="下载 CSV").click()
-    path = await (await download.value).path()
+    path = await taken(await download.value, tmp_path)
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     assert len(lines) == 1 + ALONE + 1
     assert all("姚青（" in line for line in lines[1:])

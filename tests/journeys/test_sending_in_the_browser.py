@@ -13,6 +13,7 @@ from content.models import Kind, Version
 from content.script_models import ScriptFolder, ScriptLevel, ScriptPlace
 from customers.models import CustomerGroup, GroupMember
 from outbound.models import OutboundMessage, OutboundState
+from tests.browser import taken
 from tests.builders import MONDAY, a_product, an_approved_material
 from tests.content.worlds import Office
 from tests.sendables import CARDS, FILES, an_office_of, live
@@ -114,7 +115,7 @@ async def test_a_poster_is_seen_on_the_phone(town: Town, office: Office, chat: C
 
 
 async def test_a_link_card_opens_and_a_file_is_downloaded(
-    town: Town, office: Office, chat: Chat
+    town: Town, office: Office, chat: Chat, tmp_path: Path
 ) -> None:
     link, paper = await live(office, Kind.LINK), await live(office, Kind.FILE)
     await office.session.commit()
@@ -131,7 +132,7 @@ async def test_a_link_card_opens_and_a_file_is_downloaded(
     await expect(file).to_contain_text(FILES[Kind.FILE][0])
     async with chat.page.expect_download() as download:
         await file.click()
-    got = await asyncio.to_thread((await (await download.value).path()).read_bytes)
+    got = await asyncio.to_thread((await taken(await download.value, tmp_path)).read_bytes)
     assert paper.file_id is not None
     assert got == await town.parts.files.read(paper.file_id)
 
