@@ -25,13 +25,14 @@ $(BROWSER_READY): .venv/.ready-dev
 	@sh tests/install_browser.sh
 	@touch $@
 
-extras: .venv/.ready-dev ## sentence models and text out of pictures, 2 GB: their tests run then too
-	@$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[models,ocr]'
-
 test: .venv/.ready-dev $(BROWSER_READY) ## the whole suite, on a real PostgreSQL and a real browser
 # Byte code is kept: the suite starts the product anew some hundred times.
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n logical --maxprocesses 8 --dist worksteal
+
+extras: .venv/.ready-dev ## the tests of sentence models and of text in pictures; installs 2 GB for them
+	@$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[models,ocr]'
+	@$(BIN)/pytest -m extras
 
 check: .venv/.ready-dev ## format, lint, types, layers
 	@$(BIN)/ruff format --check .
@@ -52,4 +53,4 @@ chaos: .venv/.ready-dev ## every fault in full: killed, lost, doubled, forged, a
 screenshots: .venv/.ready-dev $(BROWSER_READY) ## the pictures of the README, from the running demo
 	@$(BIN)/python -m tests.screenshots
 
-.PHONY: help demo setup extras test check format bench chaos screenshots
+.PHONY: help demo setup test extras check format bench chaos screenshots

@@ -354,6 +354,7 @@ def model(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.mark.extras
 @needs_models
 @pytest.mark.filterwarnings("default")
 def test_a_sentence_model_is_tuned_with_its_own_trainer_and_loads(
@@ -372,6 +373,7 @@ def test_a_sentence_model_is_tuned_with_its_own_trainer_and_loads(
     assert open_encoder(str(again)).name.removeprefix("again") == after.name.removeprefix("tuned")
 
 
+@pytest.mark.extras
 @needs_models
 @pytest.mark.filterwarnings("default")
 def test_another_model_in_the_same_folder_is_another_encoder(model: Path, tmp_path: Path) -> None:

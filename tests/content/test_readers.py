@@ -261,6 +261,7 @@ async def test_the_mark_is_seen_and_its_letters_are_a_twentieth_of_the_shorter_s
     assert Image.open(io.BytesIO(unmarked)).convert("RGB").tobytes() == before.tobytes()
 
 
+@pytest.mark.extras
 @pytest.mark.skipif(find_spec("rapidocr_onnxruntime") is None, reason="needs the ocr extra")
 async def test_the_words_of_a_poster_are_read_with_their_place() -> None:
     poster = Image.new("RGB", (900, 600), "white")
