@@ -211,7 +211,7 @@ async def open_for(
     found = list((await session.execute(query.limit(limit))).scalars())
     # However many stand before them, what the customer was told stays in sight.
     sent = query.where(col(Suggestion.state).in_(TOLD)).limit(TOLD_SHOWN)
-    told = list((await session.execute(sent)).scalars()) if len(found) == limit else []
+    told = (await session.execute(sent)).scalars()
     return found + [one for one in told if one not in found]
 
 

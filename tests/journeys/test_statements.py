@@ -27,7 +27,7 @@ ASKED = "我赎回的钱几天能到账啊"
 # From the claim of a message to its stored suggestion, and the look for the next message.
 A_SUGGESTION = 15
 # Signing in, the chat, its suggestions and what may be sent of them.
-THE_SIDEBAR = 11
+THE_SIDEBAR = 13
 QUIET = b": here\n\n"
 WRITING = ("INSERT", "SELECT pg_notify")
 
