@@ -11,10 +11,10 @@ from sqlmodel import col
 
 from bank.models import Staff
 from customers import book, group_book, groups
+from customers.addressed import group_of
 from customers.group_book import Found, Line, Wanted
-from customers.models import Customer, CustomerGroup, GroupMember
+from customers.models import Customer, GroupMember
 from customers.pages import LONGEST_TEXT, SEES, Options
-from desk.ids import given_id
 from desk.permissions import allow
 from desk.render import page
 from desk.signed import Signed, now_of, session_of, signed
@@ -87,7 +87,7 @@ def _wanted(request: web.Request) -> Wanted:
 async def group_detail(request: web.Request) -> web.Response:
     """One group."""
     session, who, now = session_of(request), signed(request), now_of(request)
-    group = await _mine(request)
+    group = await group_of(request)
     members = await groups.members_of(session, group.id)
     names = await _names(session, who, members)
     seats = [_seat(member, names) for member in members]
@@ -99,15 +99,6 @@ async def group_detail(request: web.Request) -> web.Response:
         chart=_chart(group_book.growth(members, now)),
     )
     return page(request, "customers/group.html", context)
-
-
-async def _mine(request: web.Request) -> CustomerGroup:
-    """The group of the address; one that is not one's own is as if there were none."""
-    wanted = given_id(request.match_info["id"])
-    found = await group_book.find(session_of(request), signed(request), wanted)
-    if found is None:
-        raise web.HTTPNotFound
-    return found
 
 
 @dataclass(frozen=True)

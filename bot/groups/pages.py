@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from uuid import UUID
 
 from aiohttp import web
 
@@ -11,6 +10,7 @@ from bot.groups import rows
 from bot.groups.models import Advice
 from bot.groups.rows import Found, Line, Tally, tally
 from customers import group_book
+from customers.addressed import group_of
 from customers.group_pages import UNNAMED
 from customers.models import CustomerGroup
 from desk.ids import ID
@@ -93,10 +93,7 @@ async def _waiting(request: web.Request) -> web.Response:
 @allow(*SEES_CUSTOMERS)
 async def digest(request: web.Request) -> web.Response:
     """One group on one day."""
-    session, who, today = session_of(request), signed(request), local_day(now_of(request))
-    group = await group_book.find(session, who, UUID(request.match_info["id"]))
-    if group is None:
-        raise web.HTTPNotFound
+    session, group, today = session_of(request), await group_of(request), local_day(now_of(request))
     day = _day(request, today)
     lines = await rows.of_day(session, group, day)
     owners = await group_book.owners(session, [group])

@@ -4,14 +4,13 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.settings import Settings
 from bot.service import words
 from desk.signed import COOKIES
 from tests.bot.servicing import ASKED, DESK, Counter, a_counter
-from tests.browser import DESK as WINDOW
 from tests.conftest import Clock
 
 PATIENCE_MS = 15_000
@@ -25,20 +24,6 @@ async def counter(
     """A counter that answers."""
     async with a_counter(settings, clock, session) as made:
         yield made
-
-
-@pytest.fixture
-async def page(chromium: Browser) -> AsyncIterator[Page]:
-    """A window of the usual size, in which nothing may go wrong unseen."""
-    faults: list[str] = []
-    context = await chromium.new_context(viewport=WINDOW, locale="zh-CN")
-    opened = await context.new_page()
-    opened.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.set_default_timeout(PATIENCE_MS)
-    yield opened
-    await context.close()
-    assert faults == []
 
 
 async def types(counter: Counter, page: Page, text: str) -> None:
