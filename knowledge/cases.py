@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import repeat
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,15 +25,18 @@ from knowledge.finding import (
     still_live,
     version_of,
 )
-from knowledge.hybrid import Audience, Found, Hit
+from knowledge.hybrid import Audience, Found
 from knowledge.indexing import LibraryIndex
 from knowledge.intents import Read
 from knowledge.matching import Match, rank
 from knowledge.models import Suggestion, SuggestionState
+from knowledge.parts import parts_of
 from knowledge.writer import Source
 from wecom.channels import Channel
 
 SOURCES = 3
+SEVERAL = "客户问了不止一件事，分段作答"
+NOT_ANSWERED = "“{question}”没有合适的已审批素材，请自行补充"
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Case:
     what: Understood
     now: datetime
     named: tuple[tuple[str, int], ...] = ()  # products spoken of: name, rating
+    parts: tuple[str, ...] = ()  # what it asks, where that is more than one thing
 
     @property
     def above(self) -> tuple[tuple[str, int], ...]:
@@ -78,34 +83,42 @@ class Case:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the library holds for a case, best first."""
+    """What the library holds for a case, best first.
+
+    Where a message asks several things, the first `leading` matches answer one each, and `left` are
+    the questions that nothing answers.
+    """
 
     found: Found
-    live: list[Hit]
     documents: dict[UUID, library.LibraryDocument]
     matches: list[Match]
+    tier: Tier
+    confidence: float  # the chance that the first matches answer
+    live: int = 0  # hits that may be used now
+    leading: int = 1
+    left: tuple[str, ...] = ()
 
     @property
-    def confidence(self) -> float:
-        """The chance that the first match answers; the best hit gone, at most what it left over."""
-        sure = self.found.confidence
-        return sure if self._best_stands() else min(sure, 1 - sure)
+    def is_none(self) -> bool:
+        """Whether nothing may be offered."""
+        return self.tier == "none" or not self.matches
 
     @property
-    def tier(self) -> Tier:
-        """What to do with the first match; the best hit gone, a person has to choose."""
-        sure = self.found.tier == "answer"
-        return "candidates" if sure and not self._best_stands() else self.found.tier
-
-    def _best_stands(self) -> bool:
-        """A search is sure of its first hit alone, and that one may not fit, or have been used."""
-        best = version_of(self.found.hits[0]) if self.found.hits else None
-        return any(match.candidate.version_id == best for match in self.matches)
+    def reasons(self) -> tuple[str, ...]:
+        """Why these lead, and what they leave open."""
+        why = [reason for match in self.matches[: self.leading] for reason in match.reasons]
+        several = [SEVERAL] if self.leading > 1 else []
+        left = [NOT_ANSWERED.format(question=question) for question in self.left]
+        return tuple(dict.fromkeys((*several, *left, *why)))
 
     def sources(self) -> list[Source]:
         """The passages a reply may be made of."""
-        best = [match.candidate for match in self.matches[:SOURCES]]
-        return [source_of(candidate, self.documents[candidate.version_id]) for candidate in best]
+        best = [match.candidate for match in self.matches[: max(SOURCES, self.leading)]]
+        parts = [*range(self.leading), *repeat(0, len(best) - self.leading)]
+        return [
+            source_of(candidate, self.documents[candidate.version_id], part)
+            for candidate, part in zip(best, parts, strict=True)
+        ]
 
 
 async def case_of(
@@ -115,16 +128,49 @@ async def case_of(
     masked = masked_question(question.text)
     said = "\n".join([masked, *(turn.text for turn in question.turns)])
     named = await products.named_in(session, said)
-    what = understood(masked, question.turns, [product.name for product in named])
+    names = [product.name for product in named]
+    what = understood(masked, question.turns, names)
     read = intents.reader().read(question.text)
     spoken = tuple((p.name, p.rating) for p in named if p.name in what.text)
-    return Case(question, masked, facts, read, what, now, spoken)
+    parts = parts_of(masked, question.turns, names)
+    return Case(question, masked, facts, read, what, now, spoken, parts)
 
 
 async def answers_to(session: AsyncSession, case: Case, index: LibraryIndex) -> Answers:
     """Live material on a case, ranked, without what does not fit the moment."""
+    whole = await _looked_up(session, case, case.sought, index)
+    if case.sought != case.what.text:
+        return whole
+    each = [(part, await _looked_up(session, case, part, index)) for part in case.parts]
+    return joined(whole, each)
+
+
+def joined(whole: Answers, each: Sequence[tuple[str, Answers]]) -> Answers:
+    """One reply to all that is asked, as sure as its least sure part; else what the whole finds."""
+    answered = [answers for _, answers in each if not answers.is_none]
+    first = [answers.matches[0] for answers in answered]
+    leading = list({match.candidate.passage: match for match in first}.values())
+    left = tuple(part for part, answers in each if answers.is_none)
+    if not leading or (len(leading) == 1 and not left):
+        return whole
+    led = {match.candidate.version_id for match in leading}
+    others = [match for match in whole.matches if match.candidate.version_id not in led]
+    return replace(
+        whole,
+        documents=whole.documents | {k: d for a in answered for k, d in a.documents.items()},
+        matches=leading + others,
+        tier="answer" if all(answers.tier == "answer" for answers in answered) else "candidates",
+        confidence=min(answers.confidence for answers in answered),
+        leading=len(leading),
+        left=left,
+    )
+
+
+async def _looked_up(
+    session: AsyncSession, case: Case, sought: str, index: LibraryIndex
+) -> Answers:
     with SUGGESTION_SECONDS.labels("search").time():
-        found = await asyncio.to_thread(index.hybrid.search, case.sought, case.audience, CANDIDATES)
+        found = await asyncio.to_thread(index.hybrid.search, sought, case.audience, CANDIDATES)
     with SUGGESTION_SECONDS.labels("match").time():
         return await _matched(session, case, found)
 
@@ -135,8 +181,21 @@ async def _matched(session: AsyncSession, case: Case, found: Found) -> Answers:
     suited = [c for c in candidates_of(live, documents) if c.version_id in fitting]
     candidates = await effects.weighed(session, suited, documents, case.now)
     turned_down = await _turned_down(session, case)
-    matches = rank(candidates, held=case.facts.held_products, turned_down=turned_down)
-    return Answers(found, live, fitting, await _without_used(session, case.question, matches))
+    ranked = rank(candidates, held=case.facts.held_products, turned_down=turned_down)
+    matches = await _without_used(session, case.question, ranked)
+    return Answers(found, fitting, matches, *_how_sure(found, matches), live=len(live))
+
+
+def _how_sure(found: Found, matches: Sequence[Match]) -> tuple[Tier, float]:
+    """A search is sure of its first hit alone, and that one may not fit, or have been used.
+
+    The best hit gone, a person has to choose, and the rest has at most what it left over.
+    """
+    best = version_of(found.hits[0]) if found.hits else None
+    if any(match.candidate.version_id == best for match in matches):
+        return found.tier, found.confidence
+    tier: Tier = "candidates" if found.tier == "answer" else found.tier
+    return tier, min(found.confidence, 1 - found.confidence)
 
 
 def _fits(case: Case, document: library.LibraryDocument) -> bool:
@@ -171,6 +230,7 @@ async def _without_used(
     """换一条: leave out what earlier variants of the same answer were made of."""
     if question.variant == 0:
         return matches
-    query = select(Suggestion.version_id).where(Suggestion.question_key == question.key)
-    used = set((await session.execute(query)).scalars())
+    earlier = select(Suggestion).where(Suggestion.question_key == question.key)
+    made = (await session.execute(earlier)).scalars()
+    used = {version for suggestion in made for version in suggestion.quoted}
     return [match for match in matches if match.candidate.version_id not in used]

@@ -141,7 +141,7 @@ async def _again(
     """Whether the material stands among the first three today; its place is tallied."""
     answers = await answers_to(session, case, index)
     offered = [match.candidate.material_id for match in answers.matches[:TOP]]
-    if answers.found.tier == "none" or material_id not in offered:
+    if answers.is_none or material_id not in offered:
         return False
     tally.top += 1
     tally.first += offered[0] == material_id

@@ -90,13 +90,16 @@ def _candidate(hit: Hit, document: library.LibraryDocument) -> Candidate:
     )
 
 
-def source_of(candidate: Candidate, document: library.LibraryDocument) -> Source:
-    """The passage of a document that answers best."""
+def source_of(candidate: Candidate, document: library.LibraryDocument, part: int = 0) -> Source:
+    """The passage of a document that answers best, for that of several questions."""
     positions = {p.position: p for p in document.passages}
-    return source(document, positions.get(candidate.passage_position) or document.passages[0])
+    best = positions.get(candidate.passage_position) or document.passages[0]
+    return source(document, best, part)
 
 
-def source(document: library.LibraryDocument, passage: library.PassageText) -> Source:
+def source(
+    document: library.LibraryDocument, passage: library.PassageText, part: int = 0
+) -> Source:
     """A passage as a writer may use it."""
     return Source(
         passage_id=f"{document.version_id}#{passage.position}",
@@ -106,6 +109,7 @@ def source(document: library.LibraryDocument, passage: library.PassageText) -> S
         number=document.number,
         position=passage.position,
         text=passage.text,
+        part=part,
     )
 
 

@@ -86,6 +86,8 @@ def finished(draft: Draft, touch: Finishing) -> tuple[str, tuple[str, ...]]:
 def others(draft: Draft, sources: Sequence[Source], matches: Sequence[Match]) -> list[Draft]:
     """The passage as it stands where a model worded it, and the next material if it is near."""
     found = [] if draft.writer == QUOTING else [quote(sources)]
+    if any(source.part for source in sources):
+        return found
     if len(matches) > 1 and matches[1].score >= NEARLY * matches[0].score:
         found.append(quote(sources[1:]))
     return found

@@ -163,6 +163,11 @@ def reader() -> Reader:
     return Reader(load_encoder(BUILTIN), read_examples())
 
 
+def asks(text: str) -> bool:
+    """Whether it is worded as a question, whatever else it is."""
+    return bool(_ASKS.search(normalise(text).text))
+
+
 def read_examples(file: Path = EXAMPLES_FILE) -> dict[Intent, list[str]]:
     """The messages of a file by what they want."""
     told = yaml.safe_load(file.read_text("utf-8"))

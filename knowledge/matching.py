@@ -27,6 +27,11 @@ class Candidate:
     named: bool = False  # the question names a product it is about
     merit: Merit = UNKNOWN
 
+    @property
+    def passage(self) -> tuple[UUID, int]:
+        """The passage a reply would quote."""
+        return self.version_id, self.passage_position
+
 
 @dataclass(frozen=True)
 class Match:

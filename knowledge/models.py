@@ -93,6 +93,12 @@ class Suggestion(SQLModel, table=True):
     decided_at: datetime | None = instant(default=None)
     help: dict[str, Any] = _json(default_factory=dict)  # 转人工 or 提需求 → note, when, of whom
 
+    @property
+    def quoted(self) -> set[UUID]:
+        """The versions its sentences are taken from."""
+        cited = {UUID(citation["version_id"]) for citation in self.citations}
+        return cited | ({self.version_id} if self.version_id else set())
+
 
 class GapState(enum.StrEnum):
     """Where a content gap stands; only `gaps.py` writes it."""

@@ -30,7 +30,11 @@ def run(
     `role` tells a title from a passage; a phrasing has the `id` of the document it asks for.
     KeyError for a phrasing of a document that is not in the corpus.
     """
-    index = build(corpus, phrasings, encoder)
+    return ask(build(corpus, phrasings, encoder), queries, k)
+
+
+def ask(index: HybridIndex, queries: Iterable[Row], k: int) -> Iterator[dict[str, Any]]:
+    """The answers of that index, as `run` gives them."""
     for query in queries:
         found = index.search(query["text"], ANYONE, k)
         yield {

@@ -105,12 +105,13 @@ async def _answer(
     suggestion.generation = answers.found.generation
     suggestion.filters |= {
         "sought": case.sought,
+        "parts": list(case.parts),
         "found": len(answers.found.hits),
-        "live": len(answers.live),
+        "live": answers.live,
         "fitting": len(answers.documents),
     }
     suggestion.candidates = [_shown(match) for match in answers.matches]
-    if answers.found.tier == "none" or not answers.matches:
+    if answers.is_none:
         _nothing(suggestion, case)
     else:
         await _word(session, suggestion, case, answers, writer)
@@ -171,7 +172,7 @@ async def _word(
     suggestion.writer, suggestion.prompt_hash = draft.writer, draft.prompt_hash
     suggestion.version_id = draft.sentences[0].source.version_id
     blocked = [*reasons, *against]
-    suggestion.reasons = [*answers.matches[0].reasons, *touch.notes, *blocked]
+    suggestion.reasons = [*answers.reasons, *touch.notes, *blocked]
     suggestion.state = SuggestionState.BLOCKED if blocked else SuggestionState.OFFERED
     if not blocked:
         others = finishing.others(draft, sources, answers.matches)
@@ -191,9 +192,7 @@ async def _may_word(session: AsyncSession, suggestion: Suggestion, writer: Write
 
 def cited_versions(suggestion: Suggestion) -> set[UUID]:
     """Every version the suggestion is made of; all of them must be live for it to be sent."""
-    cited = {UUID(citation["version_id"]) for citation in suggestion.citations}
-    cited |= set(attached_versions(suggestion))
-    return cited | ({suggestion.version_id} if suggestion.version_id else set())
+    return suggestion.quoted | set(attached_versions(suggestion))
 
 
 def attached_versions(suggestion: Suggestion) -> list[UUID]:

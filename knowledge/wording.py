@@ -32,10 +32,17 @@ async def worded(
     if draft.writer != QUOTING and await stops.current(session) is not None:
         draft = quote(sources)
     verdict, reasons = judge(draft)
-    if draft.writer == QUOTING or not (reasons or await _strays(session, draft)):
+    refused = reasons or _leaves_out(draft, sources) or await _strays(session, draft)
+    if draft.writer == QUOTING or not refused:
         return draft, verdict, reasons
     log.warning("draft_refused", writer=draft.writer, rules=len(reasons))
     return (draft := quote(sources)), *judge(draft)
+
+
+def _leaves_out(draft: Draft, sources: Sequence[Source]) -> bool:
+    """Whether one of several questions is passed over."""
+    said = {sentence.source.part for sentence in draft.sentences}
+    return said != {source.part for source in sources}
 
 
 async def _strays(session: AsyncSession, draft: Draft) -> bool:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
@@ -40,6 +41,7 @@ class Source:
     number: int
     position: int
     text: str
+    part: int = 0  # which of several questions in one message it answers
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ class Draft:
 
     @property
     def text(self) -> str:
-        return "".join(sentence.text for sentence in self.sentences)
+        """What is said to each question stands in a paragraph of its own."""
+        paragraphs = groupby(self.sentences, key=lambda sentence: sentence.source.part)
+        return "\n".join("".join(each.text for each in said) for _, said in paragraphs)
 
 
 class Writer(Protocol):
@@ -83,19 +87,24 @@ QUOTING = "quoting"
 
 
 class QuotingWriter:
-    """Quotes the best passage word for word: the default, and what others fall back to."""
+    """Quotes the best passages word for word: the default, and what others fall back to."""
 
     name = QUOTING
 
     async def draft(self, question: str, sources: Sequence[Source]) -> Draft:  # noqa: ARG002
-        """The best passage, every sentence cited."""
+        """The best passage for each question, every sentence cited."""
         return quote(sources)
 
 
 def quote(sources: Sequence[Source]) -> Draft:
-    """A draft that is the first passage, unchanged."""
-    best = sources[0]
-    return Draft(tuple(Sentence(part, best) for part in sentences_of(best.text)), QUOTING)
+    """A draft that is the first passage for each question, unchanged."""
+    best = {source.part: source for source in reversed(sources)}
+    said = (
+        Sentence(text, best[part])
+        for part in sorted(best)
+        for text in sentences_of(best[part].text)
+    )
+    return Draft(tuple(said), QUOTING)
 
 
 INSTRUCTIONS = (

@@ -1,7 +1,10 @@
 """What customers ask, written before anyone read the demo library, asked of the demo library."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, fields
 from pathlib import Path
+from random import Random
+from typing import Any
 
 from bot.bench.retrieval import Ranked, ranked, rows
 from bot.bench.silence import Sure, area
@@ -9,10 +12,14 @@ from bot.demo.library import materials_on_file
 from content import passages
 from knowledge import retrieve
 from knowledge.calibration import Tier
+from knowledge.cases import SOURCES
 from knowledge.encoder import BUILTIN, Encoder, load_encoder
+from knowledge.hybrid import HybridIndex
+from knowledge.parts import parts_of
 
 QUESTIONS = Path(__file__).with_name("questions.jsonl")
 DEEP = 10
+PAIRS = 200
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,20 @@ class Offered:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Messages of two questions each: how many were read as two, and whose answers came first.
+
+    `whole` is how many had both answers among the first three of one search for the message.
+    """
+
+    messages: int
+    apart: int
+    both: int
+    one: int
+    whole: int
+
+
+@dataclass(frozen=True)
 class Questions:
     """The answerable questions, every tier, and how well confidence tells the others apart."""
 
@@ -32,14 +53,16 @@ class Questions:
     found: Ranked
     tiers: dict[Tier, Offered]
     absent: float
+    pairs: Pairs
 
 
 def measure(encoder: Encoder | None = None) -> Questions:
     """The demo library with its example questions, learnt, and every question asked of it."""
     corpus, phrasings = library()
+    index = retrieve.build(corpus, phrasings, encoder or load_encoder(BUILTIN))
     asked = list(rows(QUESTIONS))
     queries = [{"id": "", "text": row["text"]} for row in asked]
-    answers = list(retrieve.run(corpus, queries, phrasings, DEEP, encoder or load_encoder(BUILTIN)))
+    answers = list(retrieve.ask(index, queries, DEEP))
     names = [[str(hit["id"]) for hit in answer["hits"]] for answer in answers]
     rights = [frozenset(row["materials"]) for row in asked]
     sure = [Sure(answer["confidence"], False) for answer in answers]
@@ -51,7 +74,39 @@ def measure(encoder: Encoder | None = None) -> Questions:
             [each for each, right in zip(sure, rights, strict=True) if right],
             [each for each, right in zip(sure, rights, strict=True) if not right],
         ),
+        pairs=_in_pairs(index, [row for row in asked if row["materials"]]),
     )
+
+
+def _in_pairs(index: HybridIndex, asked: list[dict[str, Any]]) -> Pairs:
+    """Two questions about different things in one message, at random."""
+    dice, told = Random(1), Counter[str]()
+    while told["messages"] < PAIRS:
+        two = dice.sample(asked, 2)
+        if set(two[0]["materials"]).isdisjoint(two[1]["materials"]):
+            told.update(_in_pair(index, two))
+    return Pairs(**{field.name: told[field.name] for field in fields(Pairs)})
+
+
+def _in_pair(index: HybridIndex, two: list[dict[str, Any]]) -> dict[str, int]:
+    message = "".join(f"{row['text']}？" for row in two)
+    parts, rights = parts_of(message, (), ()), [set(row["materials"]) for row in two]
+    firsts = [_first(index, part, 1) for part in parts] if len(parts) == len(two) else []
+    right = sum(bool(found & wanted) for found, wanted in zip(firsts, rights, strict=False))
+    among = _first(index, message, SOURCES)
+    return {
+        "messages": 1,
+        "apart": bool(firsts),
+        "both": right == len(two),
+        "one": right == 1,
+        "whole": all(among & wanted for wanted in rights),
+    }
+
+
+def _first(index: HybridIndex, text: str, count: int) -> set[str]:
+    """The first documents, where any is offered at all."""
+    found = index.search(text, retrieve.ANYONE, count)
+    return {str(hit.document) for hit in found.hits} if found.tier != "none" else set()
 
 
 def library() -> tuple[list[retrieve.Row], list[retrieve.Row]]:

@@ -18,7 +18,7 @@ def show_retrieval(console: Console, found: Retrieval) -> None:
         table.add_section()
     console.print(table)
     quiet = _table(
-        "Silence, half of the documents taken away",
+        "Silence, half of the documents taken away, mean of draws",
         "small talk AUROC", "near-domain AUROC", "covered at 95 %", "… with as many unanswerable",
     )  # fmt: skip
     for count, silence in found.quiet.items():
@@ -38,7 +38,13 @@ def show_questions(console: Console, found: Questions) -> None:
             f"{tier}: {offered.questions} questions, {offered.answerable} with an answer in the "
             f"library, right first {offered.right}"
         )
-    console.print(f"AUROC of confidence, with an answer against without: {found.absent:.3f}\n")
+    console.print(f"AUROC of confidence, with an answer against without: {found.absent:.3f}")
+    pairs = found.pairs
+    console.print(
+        f"two questions in one message: {pairs.messages}, read as two {pairs.apart}, right first "
+        f"for both {pairs.both}, for one {pairs.one}; "
+        f"both among three of one search {pairs.whole}\n"
+    )
 
 
 def _row(figures: Ranked) -> list[str]:

@@ -1,8 +1,9 @@
 """Whether the confidence of a search knows when to be silent: small talk, and what is not there."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from random import Random
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from knowledge.encoder import Encoder
 # Lines that nothing was learnt from and no threshold was set with.
 SMALL_TALK = Path(__file__).with_name("small_talk.txt")
 PRECISE = 0.95
+HALVINGS = 4
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,31 @@ def measure(
     asked: Sequence[tuple[str, str]],
     encoder: Encoder,
 ) -> Silence:
-    """Questions with their document, half of the documents taken away, and small talk."""
+    """Questions with their document, half of the documents taken away, and small talk.
+
+    The mean of several draws: one alone says little, as a handful of questions decides how far
+    down the order 95 in 100 are right.
+    """
     documents = list(dict.fromkeys(str(row["id"]) for row in corpus))
-    kept = set(documents[::2])
+    drawn = [_drawn(kept, corpus, phrasings, asked, encoder) for kept in _halves(documents)]
+    means = np.mean([astuple(each) for each in drawn], axis=0)
+    return Silence(*map(float, means))
+
+
+def _halves(documents: list[str]) -> Iterator[set[str]]:
+    """Both halves of the documents, split at random again and again."""
+    for seed in range(HALVINGS):
+        shuffled = Random(seed).sample(documents, len(documents))
+        yield from (set(shuffled[::2]), set(shuffled[1::2]))
+
+
+def _drawn(
+    kept: set[str],
+    corpus: Sequence[retrieve.Row],
+    phrasings: Sequence[retrieve.Row],
+    asked: Sequence[tuple[str, str]],
+    encoder: Encoder,
+) -> Silence:
     here = [pair for pair in asked if pair[1] in kept]
     gone = [(text, "") for text, document in asked if document not in kept]
     talk = [(text, "") for text in spoken()]

@@ -96,4 +96,7 @@ def test_the_demo_library_answers_its_customers() -> None:
     assert found.found.r5 > 0.93
     assert found.absent > 0.8
     assert sum(tier.questions for tier in found.tiers.values()) >= 300
+    # Asked for one by one, two questions of a message are nearly always both answered.
+    assert found.pairs.messages == questions.PAIRS
+    assert found.pairs.both > 0.7 * found.pairs.apart > 0.5 * found.pairs.messages
     retrieval_tables.show_questions(Console(quiet=True), found)
