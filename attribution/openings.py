@@ -64,7 +64,7 @@ class Visit:
     @property
     def words(self) -> str:
         """What happened, in one line."""
-        named = f"打开了《{self.title}》v{self.number}"
+        named = f"打开了《{self.title}》V{self.number}"
         if not self.timed:
             return named
         return f"{named}，阅读 {length(self.seconds)}" if self.seconds else f"{named}，未停留"

@@ -96,6 +96,8 @@ def _asked() -> Select[UUID, str, str, int, int, datetime, bool]:
             ~question.contains("["),
             # A follow-up says nothing without the turns before it.
             func.coalesce(col(Suggestion.conversation)["reason"].astext, "") == "",
+            # Several questions in one message are nobody's example.
+            func.coalesce(func.jsonb_array_length(col(Suggestion.filters)["parts"]), 0) == 0,
             ~decided.exists(),
             ~known.exists(),
         )

@@ -36,7 +36,6 @@ from wecom.channels import Channel
 
 SOURCES = 3
 SEVERAL = "客户问了不止一件事，分段作答"
-NOT_ANSWERED = "“{question}”没有合适的已审批素材，请自行补充"
 
 
 @dataclass(frozen=True)
@@ -105,11 +104,9 @@ class Answers:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why these lead, and what they leave open."""
+        """Why these lead."""
         why = [reason for match in self.matches[: self.leading] for reason in match.reasons]
-        several = [SEVERAL] if self.leading > 1 else []
-        left = [NOT_ANSWERED.format(question=question) for question in self.left]
-        return tuple(dict.fromkeys((*several, *left, *why)))
+        return tuple(dict.fromkeys(([SEVERAL] if self.leading > 1 else []) + why))
 
     def sources(self) -> list[Source]:
         """The passages a reply may be made of."""

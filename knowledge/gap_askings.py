@@ -17,7 +17,7 @@ def askings() -> Subquery:
 def _in_chats() -> Any:
     return select(
         col(GapQuestion.gap_id).label("gap_id"),
-        col(Suggestion.question).label("question"),
+        col(Suggestion.unanswered).label("question"),
         col(Suggestion.created_at).label("at"),
         cast(col(Suggestion.customer_id), Text).label("who"),
         col(Suggestion.channel).label("channel"),

@@ -36,7 +36,6 @@ from knowledge.models import (
     GapState,
     HeardQuestion,
     Suggestion,
-    SuggestionState,
 )
 from wecom.channels import Channel
 
@@ -102,10 +101,9 @@ async def _in_chats(session: AsyncSession) -> Sequence[Suggestion]:
     rows = (
         select(Suggestion)
         .where(
-            col(Suggestion.state) == SuggestionState.NO_MATCH,
+            col(Suggestion.unanswered) != "",
             # 换一条 that found nothing more is no gap: there was an answer.
             col(Suggestion.variant) == 0,
-            func.length(func.trim(col(Suggestion.question))) > 0,
             ~known.correlate(Suggestion).exists(),
         )
         .order_by(col(Suggestion.created_at), col(Suggestion.id))
@@ -117,18 +115,22 @@ async def _in_chats(session: AsyncSession) -> Sequence[Suggestion]:
 async def _group(session: AsyncSession, asked: Sequence[Asked]) -> None:
     """Give every question its gap, opening those that are missing."""
     wordings = await _wordings(session)
-    texts = [text for _, text in wordings] + [each.question for each in asked]
+    texts = [text for _, text in wordings] + [_words(each) for each in asked]
     vectors = await asyncio.to_thread(meanings, texts)
     ids = list(dict.fromkeys(gap_id for gap_id, _ in wordings))
     numbers = grouped([ids.index(gap_id) for gap_id, _ in wordings], vectors)
     for question, number in zip(asked, numbers, strict=True):
         if number == len(ids):
-            opened = ContentGap(question=question.question, opened_at=question.created_at)
+            opened = ContentGap(question=_words(question), opened_at=question.created_at)
             session.add(opened)
             await session.flush()
             ids.append(opened.id)
         await _join(session, question, ids[number])
     await session.flush()
+
+
+def _words(asked: Asked) -> str:
+    return asked.unanswered if isinstance(asked, Suggestion) else asked.question
 
 
 async def _join(session: AsyncSession, question: Asked, gap_id: UUID) -> None:

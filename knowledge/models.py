@@ -50,7 +50,7 @@ class Suggestion(SQLModel, table=True):
         UniqueConstraint("question_key", "variant"),
         Index("ix_suggestion_staff_customer", "staff_id", "customer_id", "created_at"),
         # Questions nobody could answer are looked for every few seconds, among millions answered.
-        Index("ix_suggestion_no_match", "created_at", postgresql_where="state = 'no_match'"),
+        Index("ix_suggestion_unanswered", "created_at", postgresql_where="unanswered <> ''"),
     )
 
     id: UUID = key()
@@ -78,6 +78,9 @@ class Suggestion(SQLModel, table=True):
     filters: dict[str, Any] = _json(default_factory=dict)
     verdict: dict[str, Any] = _json(default_factory=dict)
     reasons: list[str] = _json(default_factory=list)
+    unanswered: str = Field(
+        default="", description="what of the question no approved material answers; empty for none"
+    )
     writer: str
     prompt_hash: str = Field(default="", description="SHA-256 of what a model was asked")
     generation: str = Field(description="generation of the index that answered")

@@ -126,7 +126,7 @@ def _nothing(suggestion: Suggestion, case: Case) -> None:
     """Whoever wants to buy asks for nothing the library lacks: the notes say what to do."""
     buys = case.read.intent is Intent.BUY
     suggestion.state = SuggestionState.HELD if buys else SuggestionState.NO_MATCH
-    suggestion.tier = "none"
+    suggestion.tier, suggestion.unanswered = "none", "" if buys else suggestion.question.strip()
 
 
 def _filters(case: Case) -> dict[str, Any]:
@@ -174,6 +174,7 @@ async def _word(
     blocked = [*reasons, *against]
     suggestion.reasons = [*answers.reasons, *touch.notes, *blocked]
     suggestion.state = SuggestionState.BLOCKED if blocked else SuggestionState.OFFERED
+    suggestion.unanswered = "\n".join(answers.left)
     if not blocked:
         others = finishing.others(draft, sources, answers.matches)
         suggestion.variants = finishing.variants(others, touch)

@@ -90,6 +90,7 @@ class SuggestTab:
     certificate: str  # what stands against selling; empty with a valid certificate
     marks: bool  # whether what a model drafted is marked as made by AI
     usable: dict[UUID, library.LibraryDocument]  # suggestion that may be sent now → its material
+    risks: dict[UUID, int]  # … → the highest risk level of all it is made of
     attached: dict[UUID, list[Sendable]]  # suggestion → what is sent beside its text
     notices: frozenset[UUID]  # suggestions that need the special notice to the elderly first
     until: dict[str, datetime | None]  # cited version → the end of its validity
@@ -205,6 +206,7 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
     # What is not shown as sendable needs no details.
     stopped = frozenset(s.id for s in shown if stop and s.id in usable and worded_by_model(s))
     usable = {key: document for key, document in usable.items() if key not in stopped}
+    risks = {key: max(each.risk for each in documents) for key, documents in usable.items()}
     return SuggestTab(
         chat=chat,
         suggestions=shown,
@@ -214,12 +216,9 @@ async def suggest_context(request: web.Request, chat: Chat) -> SuggestTab:
         certificate=await against_selling(session, who.id, now),
         marks=settings.ai_label,
         usable={key: documents[0] for key, documents in usable.items()},
+        risks=risks,
         attached=await _attached(session, [s for s in shown if s.id in usable]),
-        notices=frozenset(
-            key
-            for key, documents in usable.items()
-            if needs_notice(chat.facts.age, max(document.risk for document in documents))
-        ),
+        notices=frozenset(k for k, risk in risks.items() if needs_notice(chat.facts.age, risk)),
         until={
             str(document.version_id): document.valid_until
             for documents in usable.values()
@@ -279,15 +278,19 @@ async def _risky(
 ) -> dict[UUID, Risky]:
     """Of what may not be sent now, that whose product is above what the customer may bear."""
     gone = (SuggestionState.OFFERED, SuggestionState.WITHDRAWN)
-    asked = {s.id: s.version_id for s in unusable if s.state in gone and s.version_id}
-    if not asked:
+    asked = {s.id: suggestions.cited_versions(s) for s in unusable if s.state in gone}
+    if not (wanted := set().union(*asked.values())):
         return {}
-    found = {d.version_id: d for d in await library.documents(session, set(asked.values()))}
-    ceiling = chat.facts.risk_ceiling
+    above = [
+        document
+        for document in await library.documents(session, wanted)
+        if document.risk > chat.facts.risk_ceiling
+    ]
     return {
-        key: Risky(found[version].title, found[version].risk)
-        for key, version in asked.items()
-        if version in found and found[version].risk > ceiling
+        key: Risky(document.title, document.risk)
+        for key, cited in asked.items()
+        for document in above
+        if document.version_id in cited
     }
 
 

@@ -131,6 +131,7 @@ class Book:
         suggestion = self._blank(asked, "none", round(rng.uniform(0.03, 0.24), 4))
         suggestion.filters = _filters(asked, 0)
         suggestion.state = SuggestionState.NO_MATCH
+        suggestion.unanswered = suggestion.question
         return suggestion
 
     def _blank(self, asked: Asked, tier: str, confidence: float) -> Suggestion:

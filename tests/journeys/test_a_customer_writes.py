@@ -56,7 +56,7 @@ async def test_a_message_becomes_a_suggestion_with_its_source(
     assert {c["passage"] for c in suggestion.citations} == {version.body}
     page = await (await town.sidebar()).text(f"/sidebar/{town.customer.external_userid}/suggest")
     assert version.body in page
-    assert "《赎回多久到账》v1" in page
+    assert "《赎回多久到账》V1" in page
 
 
 async def test_the_same_callback_twice_is_one_message_and_one_suggestion(

@@ -118,9 +118,9 @@ async def test_an_article_is_read_and_everybody_who_may_sees_by_whom(
     assert figure(use, "查看人数") == "1"
     assert figure(use, "发送次数") == "1"
     trail = await desk.text(f"/attribution/customer/{town.customer.id}")
-    assert "打开了《固收类产品怎么看》v1，阅读 2 秒" in trail
+    assert "打开了《固收类产品怎么看》V1，阅读 2 秒" in trail
     beside = await sidebar.visitor.text(f"/sidebar/{town.customer.external_userid}/trail")
-    assert "打开了《固收类产品怎么看》v1" in beside
+    assert "打开了《固收类产品怎么看》V1" in beside
     assert "读到 80%" in beside
     assert "按链接推定为客户本人" in beside
 

@@ -57,7 +57,7 @@ async def test_the_customer_reads_and_the_trail_beside_the_chat_grows_by_itself(
     await expect(phone.locator("body")).to_contain_text("本行会记录这份材料的打开时间和阅读时长")
     await picture(phone, "radar-phone")
     # Nobody reloads: the trail hears of it.
-    await expect(trail).to_contain_text("打开了《净值波动怎么看》v1")
+    await expect(trail).to_contain_text("打开了《净值波动怎么看》V1")
     async with phone.expect_request(re.compile("/r/visits/")):
         await phone.bring_to_front()
     await expect(trail).to_contain_text("读到 100%")

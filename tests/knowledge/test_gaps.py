@@ -40,7 +40,8 @@ async def asked(
     """A question of this customer that nothing answered."""
     row = Suggestion(
         question_key=f"message:{uuid4()}", customer_id=customer.id, staff_id=rm.id,
-        channel="single_chat", question=text, created_at=at, state=SuggestionState.NO_MATCH,
+        channel="single_chat", question=text, unanswered=text, created_at=at,
+        state=SuggestionState.NO_MATCH,
         tier="none", confidence=0.0, draft="", writer="", generation="g", **more,
     )  # fmt: skip
     session.add(row)

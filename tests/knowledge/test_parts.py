@@ -1,13 +1,17 @@
 """A message that asks several things is answered in all of them, or says what it leaves open."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from content.models import State, Version
+from compliance.disclosures import WEALTH
+from content.models import Kind, State, Version
+from knowledge import candidates, gaps
 from knowledge.conversation import Turn
-from knowledge.models import Suggestion, SuggestionState
+from knowledge.models import ContentGap, Suggestion, SuggestionState
 from knowledge.parts import parts_of
-from tests.builders import an_approved_material
+from tests.builders import a_product, an_approved_material
 from tests.conftest import Product
 from tests.knowledge.desk import Desk
 from tests.knowledge.wire import BODY, FAITHFUL, Bench, Model
@@ -81,9 +85,45 @@ async def test_each_question_gets_its_paragraph_with_its_own_source(desk: Desk) 
 async def test_what_nothing_answers_is_named_beside_what_is_answered(desk: Desk) -> None:
     made = await desk.asks(LEFT)
     assert made.draft == BODY
-    assert "“停车券在哪里兑换？”没有合适的已审批素材，请自行补充" in made.reasons
+    assert made.unanswered == "停车券在哪里兑换？"
     page = await desk.sidebar.text(f"/sidebar/{desk.customer.external_userid}/suggestions")
-    assert "停车券在哪里兑换？”没有合适的已审批素材" in page
+    assert "“停车券在哪里兑换？”没有可依据的已审批素材，请自行补充" in page
+
+
+async def test_what_nothing_answers_is_a_content_gap_and_the_rest_is_not(desk: Desk) -> None:
+    await desk.asks(LEFT)
+    async with desk.product.parts.sessions.begin() as own:
+        await gaps.catch_up(own, desk.product.parts.index, desk.product.clock())
+    assert [gap.question for gap in await desk.all(ContentGap)] == ["停车券在哪里兑换？"]
+
+
+async def test_a_message_of_several_questions_is_no_example_question(desk: Desk) -> None:
+    made = await desk.asks(BOTH)
+    await desk.clears(made, made.draft)
+    await desk.says_sent(made)
+    assert await candidates.waiting(desk.session) == ([], 0)
+
+
+async def test_the_riskiest_source_decides_what_suits(
+    product: Product, session: AsyncSession
+) -> None:
+    await an_approved_material(session)
+    fund = await a_product(session, rating=2)
+    questions = ("赎回的手续费多少", "赎回要收多少手续费", "提前赎回扣不扣费")
+    await an_approved_material(
+        session, title="赎回手续费说明", body=FEES, questions=questions,
+        kind=Kind.PRODUCT_NOTE, risk=2, products=[fund],
+    )  # fmt: skip
+    desk = await Desk(product, session).opens()
+    made = await desk.asks(BOTH)
+    assert made.draft.startswith(f"{BODY}\n{FEES}")
+    assert WEALTH in made.draft
+    page = await desk.sidebar.text(f"/sidebar/{desk.customer.external_userid}/suggestions")
+    assert "≥ 产品 R2，风险等级匹配" in page
+    product.clock.forward(timedelta(days=366))
+    desk.sidebar = await product.client(desk.rm, "sidebar")
+    page = await desk.sidebar.text(f"/sidebar/{desk.customer.external_userid}/suggestions")
+    assert "data-send" not in page
 
 
 async def test_one_withdrawn_source_holds_the_whole_reply_back(desk: Desk) -> None:
