@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import aiohttp
@@ -18,6 +19,8 @@ import structlog
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser
 from pydantic import SecretStr
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.database import Sessions, open_engine, open_sessions
@@ -59,6 +62,22 @@ def logs_of_its_own() -> Iterator[None]:
     yield
     structlog.reset_defaults()
     logging.root.handlers[:] = handlers
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    """Every test opens engines of its own; what they compile, a fifth of their work, they share."""
+    compiled: dict[Any, Any] = {}
+    dialects: dict[type[Dialect], Dialect] = {}
+
+    def share(connection: Connection) -> None:
+        # What is compiled is kept by dialect, and each engine has made one of its own.
+        connection.dialect = dialects.setdefault(type(connection.dialect), connection.dialect)
+        connection.execution_options(compiled_cache=compiled)
+
+    event.listen(Engine, "engine_connect", share)
+    yield
+    event.remove(Engine, "engine_connect", share)
 
 
 @pytest.fixture(scope="session")
