@@ -130,7 +130,7 @@ async def _blocked(session: AsyncSession, who: Signed, now: datetime) -> Number:
         session, Suggestion.id, mine, blocked, col(Suggestion.created_at) >= now - MONTH
     )
     return Number(
-        "合规拦截", count(ever), f"近 30 天 {count(lately)} 条", "/suggestions?state=blocked"
+        "累计合规拦截", count(ever), f"近 30 天 {count(lately)} 条", "/suggestions?state=blocked"
     )
 
 

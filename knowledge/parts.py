@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 from knowledge import intents
 from knowledge.conversation import CUSTOMER, Turn, understood
 from knowledge.intents import Intent
 
 # What is asked beyond these is left to the person who answers.
-MOST = 4
+MOST, MOST_SENTENCES = 4, 20
 SHORTEST = 4  # letters; “真的吗” asks for nothing that can be looked up
 
 _BREAK = re.compile(r"(?<=[？?！!。；;\n])|[，,](?=还有|另外|顺便)")
@@ -26,7 +27,8 @@ def parts_of(message: str, turns: Sequence[Turn], names: Sequence[str]) -> tuple
     Each is completed from the turns and from the questions before it: “手续费呢” after “稳盈月月开
     几天到账” asks for the fee of that product. `names` are the products they name.
     """
-    asked = [part for part in map(str.strip, _BREAK.split(message)) if _asks(part)][:MOST]
+    sentences = _BREAK.split(message, MOST_SENTENCES)[:MOST_SENTENCES]
+    asked = list(islice(filter(_asks, map(str.strip, sentences)), MOST))
     if len(asked) < 2:
         return ()
     said = [*turns, *(Turn(CUSTOMER, part) for part in asked)]

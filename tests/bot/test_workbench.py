@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 OURS = ("attribution", "bot", "content", "customers", "desk", "knowledge", "scheduler")
 WAITS = {
     Role.RM: ["客户在等回复", "今日适合联系", "进行中的群发任务", "待处理推荐"],
-    Role.BRANCH_MANAGER: ["客户在等回复", "本月转化", "合规拦截"],
+    Role.BRANCH_MANAGER: ["客户在等回复", "本月转化", "累计合规拦截"],
     Role.EDITOR: ["被驳回，待修改", "30 天内到期的素材", "客户常问、库里没有的"],
     Role.APPROVER: ["待我审批", "30 天内到期的素材"],
     Role.COMPLIANCE: ["待我审批", "最近被合规拦截的推荐", "待核对转化"],

@@ -58,6 +58,8 @@ def test_the_turns_before_complete_every_part() -> None:
 
 def test_a_message_of_nothing_but_questions_is_read_up_to_the_fourth() -> None:
     assert len(parts_of("理财怎么买？" * 50, (), ())) == 4
+    # Small talk costs as much to read, and is never among the four.
+    assert parts_of("今天天气好吗？" * 50 + BOTH, (), ()) == ()
 
 
 # ------------------------------------------------------------------------------- one reply
