@@ -32,8 +32,9 @@ async def worded(
     if draft.writer != QUOTING and await stops.current(session) is not None:
         draft = quote(sources)
     verdict, reasons = judge(draft)
-    refused = reasons or _leaves_out(draft, sources) or await _strays(session, draft)
-    if draft.writer == QUOTING or not refused:
+    if draft.writer == QUOTING:
+        return draft, verdict, reasons
+    if not (reasons or _leaves_out(draft, sources) or await _strays(session, draft)):
         return draft, verdict, reasons
     log.warning("draft_refused", writer=draft.writer, rules=len(reasons))
     return (draft := quote(sources)), *judge(draft)
