@@ -33,7 +33,7 @@ from knowledge.vectors import Kind, open_store
 COPIES = multiprocessing.get_context("forkserver")
 
 KILLS, MUTATIONS = 200, 500
-MATERIALS, LEAST_MATERIALS = 1_500, 60  # of about seven rows
+MATERIALS, LEAST_MATERIALS = 1_500, 30  # of about seven rows
 SMALL = 60  # materials of the library whose files are damaged
 START_SECONDS, DEGRADED_SECONDS = 10.0, 30.0
 ASKED, NEAREST = 50, 5

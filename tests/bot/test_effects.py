@@ -250,7 +250,7 @@ async def test_any_order_delay_and_repetition_of_events_comes_to_the_same_end(
     loop = asyncio.get_running_loop()
 
     @trying(
-        max_examples=100,
+        max_examples=60,
         deadline=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),

@@ -11,15 +11,15 @@ from bot.chaos.scenarios import SCENARIOS
 from bot.chaos.tables import again
 
 # A twentieth of the full counts, but for what takes longest: five kills of F-01, two of F-03, ten
-# stories of F-05 beside the hundred of tests/bot/test_effects.py, ten of F-20's withdrawals,
-# five days, everything that is wrong in L-01 twice in each index, three outages of F-11 under a
+# stories of F-05 beside the sixty of tests/bot/test_effects.py, ten of F-20's withdrawals,
+# five days, everything that is wrong in L-01 once in each index, three outages of F-11 under a
 # quarter of the load, and of L-02 and L-08 what shows the road.
 SHARES = dict.fromkeys(SCENARIOS, 0.05) | {
     "F-01": 0.005,
     "F-03": 0.01,
     "F-05": 0.001,
     "F-20": 0.02,
-    "L-01": 0.02,
+    "L-01": 0.01,
     "L-02": 0.005,
     "L-08": 0.1,
     "days": 0.005,
