@@ -28,6 +28,7 @@ from compliance.courtesy import is_courtesy
 from knowledge import answers
 from knowledge.hybrid import Audience
 from knowledge.indexing import LibraryIndex
+from knowledge.parts import parts_of
 from outbound import records
 from outbound.check import Cause, Cleared, Refused
 from wecom.channels import Channel
@@ -154,6 +155,9 @@ class Assistant:
             return HandOver(words.NOT_TEXT)
         if reason := words.why_a_person(question.text):
             return HandOver(reason)
+        # A machine that answers one of two questions seems to have answered both.
+        if parts_of(question.text, (), ()):
+            return HandOver(words.SEVERAL)
         if now - question.sent_at > LONGEST_WAIT:
             return HandOver(words.TOO_LATE)
         if chat.sent_since >= service_rows.A_WINDOW - 1:

@@ -65,6 +65,7 @@ async def test_nothing_is_answered_while_it_is_off(
         ("我今年78岁了，字看不清", "客户可能需要特别照顾"),
         ("推荐一款理财吧", "涉及投资建议或市场判断"),
         ("食堂的红烧肉是谁烧的", "没有把握足够高的已审核资料"),
+        ("赎回几天到账？风险测评在哪里做？", words.SEVERAL),
     ],
 )
 async def test_what_a_person_must_answer_is_handed_over_in_one_step(
