@@ -88,12 +88,13 @@ class Answers:
     the questions that nothing answers.
     """
 
-    found: Found
-    documents: dict[UUID, library.LibraryDocument]
+    generation: str
+    found: frozenset[UUID]  # versions the search came upon
+    live: frozenset[UUID]  # of them those that may be used now
+    documents: dict[UUID, library.LibraryDocument]  # of them those that fit the moment
     matches: list[Match]
     tier: Tier
     confidence: float  # the chance that the first matches answer
-    live: int = 0  # hits that may be used now
     leading: int = 1
     left: tuple[str, ...] = ()
 
@@ -154,6 +155,8 @@ def joined(whole: Answers, each: Sequence[tuple[str, Answers]]) -> Answers:
     others = [match for match in whole.matches if match.candidate.version_id not in led]
     return replace(
         whole,
+        found=whole.found.union(*(answers.found for _, answers in each)),
+        live=whole.live.union(*(answers.live for _, answers in each)),
         documents=whole.documents | {k: d for a in answered for k, d in a.documents.items()},
         matches=leading + others,
         tier="answer" if all(answers.tier == "answer" for answers in answered) else "candidates",
@@ -180,7 +183,9 @@ async def _matched(session: AsyncSession, case: Case, found: Found) -> Answers:
     turned_down = await _turned_down(session, case)
     ranked = rank(candidates, held=case.facts.held_products, turned_down=turned_down)
     matches = await _without_used(session, case.question, ranked)
-    return Answers(found, fitting, matches, *_how_sure(found, matches), live=len(live))
+    came_upon = frozenset(map(version_of, found.hits))
+    sure = _how_sure(found, matches)
+    return Answers(found.generation, came_upon, frozenset(documents), fitting, matches, *sure)
 
 
 def _how_sure(found: Found, matches: Sequence[Match]) -> tuple[Tier, float]:

@@ -54,7 +54,8 @@ def understood(question: str, turns: Sequence[Turn], names: Sequence[str]) -> Un
         return Understood(question)
     earlier = next((turn.text for turn in reversed(turns) if _asks_in_full(turn)), "")
     subjects = _SUBJECT.findall(earlier)
-    if subjects and subjects[-1] not in core:
+    # Who names a subject has changed it.
+    if subjects and not _SUBJECT.search(core):
         return Understood(f"{subjects[-1]}{core}", "", f"承接前文的话题“{subjects[-1]}”")
     if earlier and not subjects:
         return Understood(f"{earlier}，{core}", "", "承接前文的提问")
@@ -86,7 +87,7 @@ _POINTING = re.compile(
     r"|(?<!的)(?:这|那)(?:款|只|支)的?|(?:上面|刚才|刚刚|前面)(?:说的|那个|提到的|讲的)?(?:产品|那款)?"
 )
 _ELLIPSIS = re.compile(
-    r"呢[？?]?$|^(?:手续费|费用|费率|风险|期限|多久|几天|起购|起点|利率|收益|门槛)"
+    r"呢[？?]?$|^(?:手续费|费用|费率|风险(?!测评|评估|承受|揭示)|期限|多久|几天|起购|起点|利率|收益|门槛)"
 )
 _SUBJECT = re.compile(
     r"大额存单|风险测评|赎回|申购|认购|购买|到期|定投|净值|国债|黄金|分红|转让|撤单|基金|理财|存款|保险|信托|开户|转账"

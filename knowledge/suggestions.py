@@ -102,12 +102,12 @@ async def _answer(
 ) -> None:
     answers = await answers_to(session, case, index)
     suggestion.tier, suggestion.confidence = answers.tier, answers.confidence
-    suggestion.generation = answers.found.generation
+    suggestion.generation = answers.generation
     suggestion.filters |= {
         "sought": case.sought,
         "parts": list(case.parts),
-        "found": len(answers.found.hits),
-        "live": answers.live,
+        "found": len(answers.found),
+        "live": len(answers.live),
         "fitting": len(answers.documents),
     }
     suggestion.candidates = [_shown(match) for match in answers.matches]

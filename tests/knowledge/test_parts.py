@@ -81,6 +81,7 @@ async def test_each_question_gets_its_paragraph_with_its_own_source(desk: Desk) 
     assert [c["title"] for c in made.citations] == ["赎回多久到账", "赎回手续费说明"]
     assert made.reasons[0] == "客户问了不止一件事，分段作答"
     assert made.filters["parts"] == ["我赎回的钱几天能到账啊？", "赎回的手续费多少？"]
+    assert made.filters["fitting"] == made.filters["live"] == made.filters["found"] == 2
     assert "text" in await desk.clears(made, made.draft)
 
 
