@@ -236,6 +236,7 @@ def retrieval_command(
         Path | None, typer.Option(help="Folder with corpus.jsonl, queries.jsonl, qrels.tsv.")
     ] = None,
     each: Annotated[int, typer.Option(help="At most so many questions of a suite; 0: all.")] = 0,
+    documents: Annotated[int, typer.Option(help="So many documents at random; 0: all.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Whether questions find their documents: the demo library, and a collection in a folder."""
@@ -244,7 +245,7 @@ def retrieval_command(
     retrieval_tables.show_questions(console, asked)
     found = {"questions": tables.plain(asked)}
     if data is not None:
-        measured = retrieval.measure(data, each)
+        measured = retrieval.measure(data, each, documents)
         retrieval_tables.show_retrieval(console, measured)
         found["retrieval"] = tables.plain(measured)
     if as_json:

@@ -8,9 +8,10 @@ about the demo library are asked.
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log2
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from bot.bench import silence
@@ -67,10 +68,15 @@ class Retrieval:
     quiet: dict[int, silence.Silence]
 
 
-def measure(folder: Path, each: int = 0, encoder: Encoder | None = None) -> Retrieval:
-    """Every method on the collection in the folder, with at most `each` questions of a suite."""
+def measure(
+    folder: Path, each: int = 0, documents: int = 0, encoder: Encoder | None = None
+) -> Retrieval:
+    """Every method on the collection in the folder, with at most `each` questions of a suite.
+
+    With `documents` on so many of them at random; those that can be taught are among them.
+    """
     encoder = encoder or load_encoder(BUILTIN)
-    found = read(folder)
+    found = _fewer(read(folder), documents)
     asked = _some(found.asked, each)
     methods = {
         "BM25 alone": _figures(asked, _words_alone(found.corpus, asked, encoder)),
@@ -129,6 +135,20 @@ def _teachable(asked: Sequence[Asked]) -> dict[str, list[Asked]]:
         if len(question.right) == 1:
             own.setdefault(min(question.right), []).append(question)
     return {document: found for document, found in own.items() if len(found) > TAUGHT[-1]}
+
+
+def _fewer(found: Collection, documents: int) -> Collection:
+    """So many documents at random, and the questions they answer; everything for 0."""
+    ids = list(dict.fromkeys(str(row["id"]) for row in found.corpus))
+    if not 0 < documents < len(ids):
+        return found
+    taught = _teachable(found.asked).keys()
+    others = [name for name in ids if name not in taught]
+    kept = {*taught, *Random(1).sample(others, max(0, documents - len(taught)))}
+    return Collection(
+        [row for row in found.corpus if row["id"] in kept],
+        [replace(one, right=one.right & kept) for one in found.asked if one.right & kept],
+    )
 
 
 def _pairs(asked: Sequence[Asked]) -> list[tuple[str, str]]:

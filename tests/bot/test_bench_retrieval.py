@@ -56,6 +56,16 @@ def test_fewer_questions_of_a_suite_are_spread_evenly(folder: Path) -> None:
     assert found.methods["hybrid"]["acts"].questions == 7
 
 
+def test_in_a_smaller_pool_only_what_it_answers_is_asked(folder: Path) -> None:
+    with (folder / "corpus.jsonl").open("a", encoding="utf-8") as corpus:
+        for number in range(6):
+            row = {"id": f"other{number}", "text": f"网点第{number}窗口"}
+            corpus.write(json.dumps(row, ensure_ascii=False) + "\n")
+    found = retrieval.measure(folder, documents=5)
+    assert found.documents == 5
+    assert found.methods["hybrid"]["acts"].questions == 28
+
+
 def test_the_figures_are_the_formulas() -> None:
     right = frozenset({"a", "b"})
     found = retrieval.ranked([(right, ["x", "a", "b"]), (right, ["a"]), (right, ["x"])])
