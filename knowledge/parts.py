@@ -27,8 +27,11 @@ def parts_of(message: str, turns: Sequence[Turn], names: Sequence[str]) -> tuple
     Each is completed from the turns and from the questions before it: “手续费呢” after “稳盈月月开
     几天到账” asks for the fee of that product. `names` are the products they name.
     """
-    sentences = _BREAK.split(message, MOST_SENTENCES)[:MOST_SENTENCES]
-    asked = list(islice(filter(_asks, map(str.strip, sentences)), MOST))
+    sentences = [*filter(None, map(str.strip, _BREAK.split(message, MOST_SENTENCES)))]
+    # Most messages are one sentence, and reading it again would cost each suggestion.
+    if len(sentences) < 2:
+        return ()
+    asked = list(islice(filter(_asks, sentences[:MOST_SENTENCES]), MOST))
     if len(asked) < 2:
         return ()
     said = [*turns, *(Turn(CUSTOMER, part) for part in asked)]
