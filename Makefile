@@ -3,8 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 BROWSER_READY := .venv/.browser
-# One more than there are processors: somebody always waits for a browser, a start or an outage.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() + 1, 8))')
+# Processes of the suite: as many as there are processors, eight at most.
+WORKERS ?= logical
 
 help: ## what can be done here
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,7 +29,7 @@ $(BROWSER_READY): .venv/.ready-dev
 
 test: .venv/.ready-dev $(BROWSER_READY) ## the whole suite, on a real PostgreSQL and a real browser
 # Byte code is kept: the suite starts the product anew some hundred times.
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(WORKERS) --dist worksteal
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
 extras: .venv/.ready-dev ## the tests of sentence models and of text in pictures; installs 2 GB for them
 	@$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0

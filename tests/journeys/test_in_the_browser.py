@@ -1,5 +1,6 @@
 """Path (i) with eyes and hands: the customer's phone, the RM's chat and the sidebar in Chromium."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -285,6 +286,15 @@ async def test_the_keyboard_alone_is_enough(town: Town, session: AsyncSession, p
     assert await town.seen() == [f"李女士，{version.body}"]
 
 
+TABS = {
+    "推荐": "suggest",
+    "话术": "scripts",
+    "素材": "materials",
+    "画像": "profile",
+    "任务": "tasks",
+}
+
+
 async def test_nothing_scrolls_sideways_on_narrow_screens(
     town: Town, session: AsyncSession, page: Page
 ) -> None:
@@ -296,8 +306,10 @@ async def test_nothing_scrolls_sideways_on_narrow_screens(
     for width in (320, 360, 400):
         await page.set_viewport_size({"width": width, "height": 800})
         await page.goto(alone(town, town.customer.external_userid))
-        for tab in ("推荐", "话术", "素材", "画像", "任务"):
-            await page.get_by_role("tab", name=tab, exact=True).click()
+        for tab, path in TABS.items():
+            # It is marked at once; what it shows comes with the answer.
+            async with page.expect_response(re.compile(f"/{path}")):
+                await page.get_by_role("tab", name=tab, exact=True).click()
             current = page.locator("#side-tabs [aria-selected=true]")
             await expect(current).to_have_text(tab)
             wide = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
