@@ -84,8 +84,8 @@ class Case:
 class Answers:
     """What the library holds for a case, best first.
 
-    Where a message asks several things, the first `leading` matches answer one each, and `left` are
-    the questions that nothing answers.
+    Where a message asks several things, the first `leading` matches answer one each, and nothing
+    answers those in `unanswered`.
     """
 
     generation: str
@@ -96,7 +96,7 @@ class Answers:
     tier: Tier
     confidence: float  # the chance that the first matches answer
     leading: int = 1
-    left: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
 
     @property
     def is_none(self) -> bool:
@@ -148,8 +148,8 @@ def joined(whole: Answers, each: Sequence[tuple[str, Answers]]) -> Answers:
     answered = [answers for _, answers in each if not answers.is_none]
     first = [answers.matches[0] for answers in answered]
     leading = list({match.candidate.passage: match for match in first}.values())
-    left = tuple(part for part, answers in each if answers.is_none)
-    if not leading or (len(leading) == 1 and not left):
+    unanswered = tuple(part for part, answers in each if answers.is_none)
+    if not leading or (len(leading) == 1 and not unanswered):
         return whole
     led = {match.candidate.version_id for match in leading}
     others = [match for match in whole.matches if match.candidate.version_id not in led]
@@ -162,7 +162,7 @@ def joined(whole: Answers, each: Sequence[tuple[str, Answers]]) -> Answers:
         tier="answer" if all(answers.tier == "answer" for answers in answered) else "candidates",
         confidence=min(answers.confidence for answers in answered),
         leading=len(leading),
-        left=left,
+        unanswered=unanswered,
     )
 
 

@@ -174,7 +174,7 @@ async def _word(
     blocked = [*reasons, *against]
     suggestion.reasons = [*answers.reasons, *touch.notes, *blocked]
     suggestion.state = SuggestionState.BLOCKED if blocked else SuggestionState.OFFERED
-    suggestion.unanswered = "\n".join(answers.left)
+    suggestion.unanswered = "\n".join(answers.unanswered)
     if not blocked:
         others = finishing.others(draft, sources, answers.matches)
         suggestion.variants = finishing.variants(others, touch)

@@ -32,9 +32,8 @@ async def worded(
     if draft.writer != QUOTING and await stops.current(session) is not None:
         draft = quote(sources)
     verdict, reasons = judge(draft)
-    if draft.writer == QUOTING:
-        return draft, verdict, reasons
-    if not (reasons or _leaves_out(draft, sources) or await _strays(session, draft)):
+    by_model = draft.writer != QUOTING
+    if not (by_model and (reasons or _leaves_out(draft, sources) or await _strays(session, draft))):
         return draft, verdict, reasons
     log.warning("draft_refused", writer=draft.writer, rules=len(reasons))
     return (draft := quote(sources)), *judge(draft)

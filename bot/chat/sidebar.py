@@ -281,16 +281,13 @@ async def _risky(
     asked = {s.id: suggestions.cited_versions(s) for s in unusable if s.state in gone}
     if not (wanted := set().union(*asked.values())):
         return {}
-    above = [
-        document
-        for document in await library.documents(session, wanted)
-        if document.risk > chat.facts.risk_ceiling
-    ]
+    # The riskiest comes last, and is the one that is named.
+    found = sorted(await library.documents(session, wanted), key=lambda document: document.risk)
     return {
         key: Risky(document.title, document.risk)
         for key, cited in asked.items()
-        for document in above
-        if document.version_id in cited
+        for document in found
+        if document.version_id in cited and document.risk > chat.facts.risk_ceiling
     }
 
 

@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 OF_GAPS = """
-UPDATE suggestion SET unanswered = question
+UPDATE suggestion SET unanswered = trim(question)
 WHERE state = 'no_match' OR id IN (SELECT suggestion_id FROM gap_question)
 """
 

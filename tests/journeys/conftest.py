@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, ConsoleMessage, Page
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.settings import Settings
@@ -21,6 +21,10 @@ async def town(settings: Settings, clock: Clock, session: AsyncSession) -> Async
         yield made
 
 
+# A tab left before its answer came is given up by the page itself; a lost network says more.
+GIVEN_UP = ("htmx:afterRequest,", "htmx:sendAbort,")
+
+
 @pytest.fixture
 def faults() -> list[str]:
     """What the pages complained of; a test that provokes a refusal takes it out."""
@@ -32,7 +36,12 @@ async def page(chromium: Browser, faults: list[str]) -> AsyncIterator[Page]:
     """A window of the usual size, in which nothing may go wrong unseen."""
     context = await chromium.new_context(viewport=DESK, locale="zh-CN")
     opened = await context.new_page()
-    opened.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+
+    def complained(line: ConsoleMessage) -> None:
+        if line.type == "error" and not line.text.startswith(GIVEN_UP):
+            faults.append(line.text)
+
+    opened.on("console", complained)
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.set_default_timeout(PATIENCE_MS)
     yield opened

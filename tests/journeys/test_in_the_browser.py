@@ -1,11 +1,13 @@
 """Path (i) with eyes and hands: the customer's phone, the RM's chat and the sidebar in Chromium."""
 
+import asyncio
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from playwright.async_api import FrameLocator, Locator, Page, expect
+from playwright.async_api import Error, FrameLocator, Locator, Page, Route, expect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bank.models import Role
@@ -286,15 +288,6 @@ async def test_the_keyboard_alone_is_enough(town: Town, session: AsyncSession, p
     assert await town.seen() == [f"李女士，{version.body}"]
 
 
-TABS = {
-    "推荐": "suggest",
-    "话术": "scripts",
-    "素材": "materials",
-    "画像": "profile",
-    "任务": "tasks",
-}
-
-
 async def test_nothing_scrolls_sideways_on_narrow_screens(
     town: Town, session: AsyncSession, page: Page
 ) -> None:
@@ -306,14 +299,40 @@ async def test_nothing_scrolls_sideways_on_narrow_screens(
     for width in (320, 360, 400):
         await page.set_viewport_size({"width": width, "height": 800})
         await page.goto(alone(town, town.customer.external_userid))
-        for tab, path in TABS.items():
-            # It is marked at once; what it shows comes with the answer.
-            async with page.expect_response(re.compile(f"/{path}")):
-                await page.get_by_role("tab", name=tab, exact=True).click()
+        for tab in ("推荐", "话术", "素材", "画像", "任务"):
+            await page.get_by_role("tab", name=tab, exact=True).click()
             current = page.locator("#side-tabs [aria-selected=true]")
             await expect(current).to_have_text(tab)
+            # It is marked at once; what it shows comes with the answer.
+            await expect(page.locator("#content[aria-busy]")).to_have_count(0)
             wide = "Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)"
             assert await page.evaluate(wide) <= width, f"{tab} at {width} px"
+
+
+async def test_of_tabs_pressed_faster_than_they_come_the_last_one_shows(
+    town: Town, session: AsyncSession, page: Page
+) -> None:
+    await material(session)
+    await sits_down(town, page)
+    await page.goto(alone(town, town.customer.external_userid))
+    await expect(page.locator(".side-name")).to_contain_text(town.customer.name)
+    held: list[Route] = []
+    arrived = asyncio.Queue[None]()
+
+    async def hold(route: Route) -> None:
+        held.append(route)
+        arrived.put_nowait(None)
+
+    await page.route(re.compile("/(scripts|materials|profile)$"), hold)
+    for tab in ("话术", "素材", "画像"):
+        await page.get_by_role("tab", name=tab, exact=True).click()
+        await arrived.get()
+    # The answers come the other way round; to what was given up nobody listens any more.
+    for route in reversed(held):
+        with suppress(Error):
+            await route.fulfill(response=await route.fetch())
+    await expect(page.locator("#side-tabs [aria-selected=true]")).to_have_text("画像")
+    await expect(page.locator("#content")).to_contain_text("基本信息")
 
 
 async def test_chinese_is_drawn_with_chinese_glyphs(page: Page, town: Town) -> None:

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from compliance.disclosures import WEALTH
 from content.models import Kind, State, Version
+from customers.models import Customer
 from knowledge import candidates, gaps
 from knowledge.conversation import Turn
 from knowledge.models import ContentGap, Suggestion, SuggestionState
@@ -123,10 +124,15 @@ async def test_the_riskiest_source_decides_what_suits(
     assert WEALTH in made.draft
     page = await desk.sidebar.text(f"/sidebar/{desk.customer.external_userid}/suggestions")
     assert "≥ 产品 R2，风险等级匹配" in page
-    product.clock.forward(timedelta(days=366))
+    product.clock.forward(timedelta(days=170))
+    async with product.parts.sessions.begin() as other:
+        customer = await other.get_one(Customer, desk.customer.id)
+        customer.risk_level = 1
     desk.sidebar = await product.client(desk.rm, "sidebar")
     page = await desk.sidebar.text(f"/sidebar/{desk.customer.external_userid}/suggestions")
     assert "data-send" not in page
+    assert "不适合这位客户" in page
+    assert "不能推荐“赎回手续费说明”" in page
 
 
 async def test_one_withdrawn_source_holds_the_whole_reply_back(desk: Desk) -> None:
