@@ -16,7 +16,7 @@ MOST_MIB = 100
 
 def test_there_are_at_least_two_hundred_of_them_and_no_two_are_the_same() -> None:
     files = hostile.everything()
-    assert len({(each.name, each.data) for each in files}) == len(files) >= 200
+    assert len({(each.name, each.data, each.road) for each in files}) == len(files) >= 200
 
 
 def test_what_the_bomb_is_made_of_unpacks_to_its_size() -> None:
