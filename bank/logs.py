@@ -10,8 +10,8 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 
-def set_up(form: Literal["console", "json"]) -> None:
-    """Log to stderr, for people or for collectors."""
+def set_up(form: Literal["console", "json"], least: int = logging.INFO) -> None:
+    """Log what is as grave as `least` or graver to stderr, for people or for collectors."""
     people = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     render = people if form == "console" else structlog.processors.JSONRenderer()
     libraries = logging.StreamHandler(sys.stderr)
@@ -25,7 +25,7 @@ def set_up(form: Literal["console", "json"]) -> None:
             _place_fault,
             render,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
     )
 

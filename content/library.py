@@ -294,10 +294,14 @@ async def _documents(
 async def _passages(
     session: AsyncSession, version_ids: Collection[UUID]
 ) -> dict[UUID, list[PassageText]]:
-    rows = select(Passage).where(col(Passage.version_id).in_(version_ids))
+    rows = (
+        select(Passage.version_id, Passage.position, Passage.text, Passage.place)
+        .where(col(Passage.version_id).in_(version_ids))
+        .order_by(col(Passage.position))
+    )
     cut: dict[UUID, list[PassageText]] = defaultdict(list)
-    for passage in (await session.execute(rows.order_by(col(Passage.position)))).scalars():
-        cut[passage.version_id].append(PassageText(passage.position, passage.text, passage.place))
+    for version_id, position, text, place in await session.execute(rows):
+        cut[version_id].append(PassageText(position, text, place))
     return cut
 
 

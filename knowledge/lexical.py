@@ -147,13 +147,13 @@ def _scores(
     allowed: Mask,
     usual: float,
 ) -> Scores:
-    """Term by term, straight through its postings; what is not allowed weighs nothing."""
-    scores = np.zeros(len(allowed))
+    """All postings of the question in one sum; what is not allowed weighs nothing."""
+    rows = np.concatenate([postings.rows[begin:end] for begin, end in spans])
+    counts = np.concatenate([postings.counts[begin:end] for begin, end in spans])
+    weight = np.repeat(weights.astype(np.float32), [end - begin for begin, end in spans])
     damping = np.where(allowed, _damping(postings.lengths, usual), np.float32(np.inf))
-    for (begin, end), weight in zip(spans, weights, strict=True):
-        rows, counts = postings.rows[begin:end], postings.counts[begin:end]
-        scores[rows] += weight * counts / (counts + damping[rows])
-    return scores
+    added = weight * counts / (counts + damping[rows])
+    return np.bincount(rows, added, minlength=len(allowed)).astype(np.float64, copy=False)
 
 
 def _damping(lengths: NDArray[np.float32], usual: float) -> NDArray[np.float32]:

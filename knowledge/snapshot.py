@@ -13,13 +13,14 @@ from knowledge.conditions import Audience, Conditions, Within
 from knowledge.encoder import Vectors
 from knowledge.grams import Grams, normalise
 from knowledge.index import Ids, VectorIndex
-from knowledge.lexical import Mask, Postings, Shelf, bm25
+from knowledge.lexical import Mask, Postings, Scores, Shelf, bm25
 from knowledge.naming import names_in
 
 Document = UUID | str
 Role = Literal["title", "passage", "question"]
 
-# Rows looked at closely from each side; a row outside both is beaten on words and on meaning.
+# Rows looked at closely for their meaning; for their words half as many subjects with all rows of
+# theirs. A row of neither is beaten on both.
 CANDIDATES = 200
 # The vector of a text of up to so many grams (fifteen characters) tells what it is about; that of a
 # longer one blurs, so the longer the text, the smaller the share of the cosine.
@@ -149,6 +150,12 @@ class Segment:
         found = [self.rows_about[name] for name in names if name in self.rows_about]
         return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
+    def rows_on(self, subjects: Ids) -> Ids:
+        """The rows of these subjects."""
+        chosen = np.zeros(len(self.first_of), dtype=bool)
+        chosen[subjects] = True
+        return np.flatnonzero(chosen[self.subject_of])
+
     def cosines(self, rows: Ids, vector: Vectors) -> Vectors:
         """How near these rows are; without a vector nothing is near, and no row is looked up."""
         if not vector.any():
@@ -225,15 +232,14 @@ class Snapshot:
             for segment, alive in zip(self.segments, self.alive, strict=True)
         ]
 
-    def lexical(self, query: Query, allowed: Sequence[Mask]) -> list[NDArray[np.float64]]:
-        """BM25 of the allowed rows of each segment: what their subjects have."""
+    def lexical(self, query: Query, allowed: Sequence[Mask]) -> list[Scores]:
+        """BM25 of the subjects of each segment; one with no allowed row has 0."""
         shelves = [
             Shelf(segment.postings, alive[segment.first_of])
             for segment, alive in zip(self.segments, self.alive, strict=True)
         ]
         open_to = [mask[s.first_of] for s, mask in zip(self.segments, allowed, strict=True)]
-        found = bm25(query.terms, shelves, open_to)
-        return [scores[s.subject_of] for s, scores in zip(self.segments, found, strict=True)]
+        return bm25(query.terms, shelves, open_to)
 
     def rank(
         self,
@@ -242,7 +248,7 @@ class Snapshot:
         fusion: Fusion,
         k: int,
         audience: Audience | None = None,
-    ) -> tuple[list[Ranked], list[NDArray[np.float64]]]:
+    ) -> tuple[list[Ranked], list[Scores]]:
         """The k best documents by their best allowed row, and the BM25 scores they were found with.
 
         Documents about a product the question names come first, if they fit. Ties are broken by the
@@ -267,14 +273,15 @@ class Snapshot:
     def _ranked(
         self,
         query: Query,
-        lexical: Sequence[NDArray[np.float64]],
+        lexical: Sequence[Scores],
         within: Sequence[Within],
         fusion: Fusion,
         k: int,
     ) -> list[Ranked]:
         best: dict[Document, Ranked] = {}
         for number, (words, among) in enumerate(zip(lexical, within, strict=True)):
-            scores = words if among.only is None else words * among.mask
+            first_of = self.segments[number].first_of
+            scores = words if among.only is None else words * among.mask[first_of]
             for found in self._nearest(number, query, scores, among, fusion, k):
                 held = best.get(found.entry.document)
                 if held is None or _order(found) < _order(held):
@@ -285,18 +292,19 @@ class Snapshot:
         self,
         number: int,
         query: Query,
-        lexical: NDArray[np.float64],
+        lexical: Scores,
         within: Within,
         fusion: Fusion,
         k: int,
     ) -> Iterable[Ranked]:
         segment, reach = self.segments[number], max(CANDIDATES, 20 * k)
-        rows = _highest(lexical, reach)
+        rows = segment.rows_on(_highest(lexical, reach // 2))
         if query.vector.any():
             near, _ = segment.dense.search(query.vector, reach, within)
             rows = np.union1d(rows, near)
+        words = lexical[segment.subject_of[rows]]
         dense = segment.cosines(rows, query.vector)
-        fused = np.round(segment.fused(fusion, rows, lexical[rows], dense), ROUND)
+        fused = np.round(segment.fused(fusion, rows, words, dense), ROUND)
         met: set[Document] = set()
         last = 0.0
         for place in np.argsort(-fused, kind="stable"):
@@ -305,7 +313,7 @@ class Snapshot:
                 return
             last = score
             met.add(segment.entries[row].document)
-            unit = float(lexical[row]) / fusion.lexical_unit
+            unit = float(words[place]) / fusion.lexical_unit
             yield Ranked(number, row, segment.entries[row], score, unit, float(dense[place]))
 
     def best_passage(
@@ -313,7 +321,7 @@ class Snapshot:
         document: Document,
         query: Query,
         allowed: Sequence[Mask],
-        lexical: Sequence[NDArray[np.float64]],
+        lexical: Sequence[Scores],
         fusion: Fusion,
     ) -> int | None:
         """The position of the document's passage nearest to the question; None without passages."""
@@ -324,7 +332,7 @@ class Snapshot:
                 continue
             rows = rows[mask[rows] & [segment.entries[r].role == "passage" for r in rows]]
             dense = segment.cosines(rows, query.vector)
-            fused = segment.fused(fusion, rows, words[rows], dense)
+            fused = segment.fused(fusion, rows, words[segment.subject_of[rows]], dense)
             for row, score in zip(rows, fused, strict=True):
                 candidate = (-float(score), segment.entries[row].position)
                 best = candidate if best is None else min(best, candidate)
@@ -354,12 +362,12 @@ def _subject(row: int, entry: Entry) -> object:
     return entry.document, conditions
 
 
-def _highest(scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """The rows with the highest scores above zero, in no order."""
-    rows = np.flatnonzero(scores)
-    if len(rows) > count:
-        rows = rows[np.argpartition(-scores[rows], count)[:count]]
-    return rows
+def _highest(scores: Scores, count: int) -> Ids:
+    """Where the `count` highest scores stand that are above zero, and all that equal the last."""
+    above = scores[scores > 0]
+    if len(above) <= count:
+        return np.flatnonzero(scores)
+    return np.flatnonzero(scores >= np.partition(above, -count)[-count])
 
 
 def _only(within: Within, rows: Ids) -> Within:

@@ -4,7 +4,6 @@ import logging
 import os
 import platform
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +13,9 @@ from pathlib import Path
 
 import psutil
 import psycopg
-import structlog
 from pydantic import SecretStr
 
+from bank import logs
 from bank.embedded import EmbeddedPostgres
 from bank.settings import Settings
 
@@ -141,10 +140,7 @@ def postgresql_version(url: str) -> str:
 
 def quiet(least: int = logging.WARNING) -> None:
     """Only warnings, or what is graver, are logged, so that nothing is measured but the work."""
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(least),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-    )
+    logs.set_up("console", least)
     logging.disable(least - 1)
 
 

@@ -18,7 +18,7 @@ from knowledge.encoder import StaticEncoder
 from knowledge.hybrid import Audience, Entry, Found, HybridIndex
 from knowledge.index import FaissStore, IndexDamaged, VectorStore
 from knowledge.pgvector import PgvectorStore, prepare
-from knowledge.snapshot import Fusion
+from knowledge.snapshot import CANDIDATES, Fusion
 from knowledge.training.intents import FILES, read_intents, small_talk
 from knowledge.training.train import untrained
 
@@ -246,6 +246,13 @@ def test_a_document_counts_once_by_its_best_text_and_cites_its_best_passage() ->
     assert found.hits[0].best_role == "question"
     assert found.hits[0].passage_position == 1
     assert found.hits[1].passage_position is None
+
+
+def test_of_more_that_fit_alike_than_are_looked_at_closely_none_is_passed_over() -> None:
+    alike = [an_entry(f"redeem {number:03}", REDEEM.text) for number in range(2 * CANDIDATES)]
+    first = [entry.document for entry in alike[:3]]
+    assert names(an_index(*alike).search(REDEEM.text, RM, 3)) == first
+    assert names(an_index(*reversed(alike)).search(REDEEM.text, RM, 3)) == first
 
 
 def test_the_words_of_all_example_questions_count_together() -> None:
