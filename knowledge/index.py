@@ -31,8 +31,6 @@ NEAREST, ASKED = 10, 200
 ROWS_A_CELL = 64
 # Half-precision scores of equal rows differ by less.
 SAME = 1e-3
-# FAISS reads more vectors than these with threads that keep a core busy for a while after it.
-TOGETHER = 1_000
 # What is asked at a training: rows moved aside by half more than their length. Questions of
 # customers lie otherwise; measured on 100,000 rows, they need up to eight times the cells.
 ASIDE, MARGIN = 1.5, 8
@@ -114,6 +112,15 @@ def _nothing() -> tuple[Ids, Vectors]:
     return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32)
 
 
+def _alone() -> None:
+    """Let FAISS work in the calling thread alone.
+
+    A search is over before others have started, and these then wait for more by keeping a core
+    busy: two threads took twice as long for 26,666 rows, and twice the processor time.
+    """
+    engine.omp_set_num_threads(1)
+
+
 class FaissIndex(ABC):
     """What both indexes in this process share: the filter acts inside the search."""
 
@@ -138,6 +145,7 @@ class FaissIndex(ABC):
         wanted = min(k, allowed)
         if wanted < 1:
             return _nothing()
+        _alone()
         selector = engine.IDSelectorBitmap(np.packbits(within.mask, bitorder="little"))
         query = np.ascontiguousarray(vector, dtype=np.float32).reshape(1, -1)
         return self._nearest(query, wanted, selector, allowed)
@@ -159,8 +167,9 @@ class FaissIndex(ABC):
             return np.zeros((0, self.dimension), dtype=np.float32)
         if rows.min() < 0 or rows.max() >= len(self):
             raise KeyError("a row is not in the index")
-        wanted = np.array_split(np.asarray(rows, dtype=np.int64), -(-len(rows) // TOGETHER))
-        return np.concatenate([self._faiss.reconstruct_batch(some) for some in wanted])
+        _alone()
+        stored: Vectors = self._faiss.reconstruct_batch(np.asarray(rows, dtype=np.int64))
+        return stored
 
     def write(self, path: Path) -> None:
         """Write it down as FAISS does."""

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from uuid import UUID, uuid4
 
+import faiss
 import numpy as np
 import psycopg
 import pytest
@@ -353,3 +355,19 @@ def test_a_role_that_was_granted_it_works_and_reads_nothing_more(database: str, 
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         connection.execute("SELECT count(*) FROM customer")
+
+
+@pytest.mark.parametrize("ivf_from", [NEVER, 1])
+def test_a_search_works_in_the_thread_that_asks_and_in_no_other(ivf_from: int) -> None:
+    vectors = unit(np.random.default_rng(1).normal(size=(3_000, 64)).astype(np.float32))
+    index = FaissStore(ivf_from=ivf_from).hold(rows_of(vectors))
+    threads = []
+
+    def asks() -> None:
+        index.search(vectors[0], 200, Within.every(len(vectors)))
+        threads.append(faiss.omp_get_max_threads())
+
+    asking = Thread(target=asks)
+    asking.start()
+    asking.join()
+    assert threads == [1]
