@@ -16,7 +16,7 @@ from desk.signed import Signed
 from knowledge import match_reading
 from knowledge.match_reading import Shown
 from outbound.facts import Facts
-from scheduler import touch_reading
+from scheduler import sops, touch_reading
 
 # Looked at for a list of eight: some have been written to today, some have no quota left.
 LOOKED_AT = 80
@@ -30,7 +30,8 @@ async def of_rm(
     """One match a customer, most urgent first; nobody heard from us today, quotas are kept."""
     if not Facts(staff=await session.get_one(Staff, who.id)).certified(now):
         return []
-    found = await match_reading.urgent(session, _mine(who), now, LOOKED_AT)
+    steps = await sops.materials_in_steps(session)
+    found = await match_reading.urgent(session, _mine(who), now, LOOKED_AT, steps)
     since, _ = day_bounds(local_day(now))
     ids = {customer.id for customer, _ in found}
     heard = await touchpoints.heard_since(session, ids, since)

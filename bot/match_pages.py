@@ -28,7 +28,7 @@ from knowledge.match_reading import Shown
 from knowledge.match_shelf import STOCKROOM, barred, pieces_of
 from knowledge.suiting import Suited
 from outbound.facts import Facts
-from scheduler import touch_reading
+from scheduler import sops, touch_reading
 from scheduler.gates import policy_of
 
 routes = web.RouteTableDef()
@@ -86,14 +86,14 @@ async def of_customer(request: web.Request) -> web.Response:
 async def renew(request: web.Request) -> web.Response:
     """Match this customer again now, with what has happened since the night."""
     customer = await customer_of(request)
-    room, now = request.app[STOCKROOM], now_of(request)
-    await match_reading.renew(session_of(request), customer, room, now)
+    session, room, now = session_of(request), request.app[STOCKROOM], now_of(request)
+    steps = await sops.materials_in_steps(session)
+    await match_reading.renew(session, customer, room, now, steps)
     return await _of_customer(request, customer)
 
 
 async def _of_customer(request: web.Request, customer: Customer) -> web.Response:
-    session, now = session_of(request), now_of(request)
-    found = await match_reading.of_customer(session, customer, request.app[STOCKROOM], now)
+    found = await _matches_of(request, customer)
     context = CustomerMatches(
         customer=customer,
         matches=found,
@@ -102,6 +102,12 @@ async def _of_customer(request: web.Request, customer: Customer) -> web.Response
         may_renew=signed(request).may(Role.RM, Role.BRANCH_MANAGER, Role.HQ),
     )
     return fragment(request, "bot/_customer_matches.html", context)
+
+
+async def _matches_of(request: web.Request, customer: Customer) -> list[Shown]:
+    session, room = session_of(request), request.app[STOCKROOM]
+    steps = await sops.materials_in_steps(session)
+    return await match_reading.of_customer(session, customer, room, now_of(request), steps)
 
 
 async def _moment(request: web.Request, customer: Customer) -> Moment:
@@ -144,7 +150,7 @@ async def _of_material(
     if live is None:
         return MaterialMatches(material_id, "", (), None, may_plan=False)
     [document] = await library.documents(session, [live.id])
-    against = barred(document, local_day(now))
+    against = barred(document, local_day(now), await sops.materials_in_steps(session))
     suited = None
     if not against:
         [piece] = await pieces_of(session, [document])
@@ -161,7 +167,7 @@ async def beside_chat(request: web.Request) -> web.Response:
     if chat is None:
         return not_yours(request)
     session, now = session_of(request), now_of(request)
-    found = await match_reading.of_customer(session, chat.customer, request.app[STOCKROOM], now)
+    found = await _matches_of(request, chat.customer)
     staff = Facts(staff=await session.get_one(Staff, signed(request).id))
     if not staff.certified(now):
         found = [one for one in found if one.piece.kind is Kind.EDUCATION and not one.piece.risk]

@@ -9,6 +9,7 @@ from bank.database import open_engine, open_sessions
 from bank.settings import Settings
 from knowledge import matches
 from knowledge.encoder import load_encoder
+from scheduler import sops
 
 
 async def match_all(settings: Settings, now: datetime, *, afresh: bool) -> dict[str, Any]:
@@ -17,7 +18,9 @@ async def match_all(settings: Settings, now: datetime, *, afresh: bool) -> dict[
     sessions = open_sessions(engine)
     try:
         encoder = await asyncio.to_thread(load_encoder, settings.encoder)
-        done = await matches.run(sessions, encoder, now, afresh=afresh)
+        async with sessions() as session:
+            steps = await sops.materials_in_steps(session)
+        done = await matches.run(sessions, encoder, now, steps=steps, afresh=afresh)
         async with sessions() as session:
             of_today = await matches.run_of(session, local_day(now))
     finally:

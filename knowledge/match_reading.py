@@ -1,7 +1,7 @@
 """Reading matches: of a customer, of an RM's day; only what holds at that moment."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -58,15 +58,23 @@ class Shown:
 
 
 async def of_customer(
-    session: AsyncSession, customer: Customer, stockroom: Stockroom, now: datetime
+    session: AsyncSession,
+    customer: Customer,
+    stockroom: Stockroom,
+    now: datetime,
+    steps: Collection[UUID] = (),
 ) -> list[Shown]:
-    """The customer's matches; made on the spot where none that was stored holds any more."""
+    """The customer's matches; made on the spot where none that was stored holds any more.
+
+    Here as below `steps` are the materials that touch sequences send.
+    """
     query = select(CustomerMatch).where(CustomerMatch.customer_id == customer.id)
     rows = list((await session.execute(query.order_by(col(CustomerMatch.place)))).scalars())
-    if rows and (held := await holding(session, rows, now)):
+    if rows and (held := await holding(session, rows, now, steps)):
         return held
-    stocked = await stockroom.stocked(session, now)
-    return await holding(session, await made_now(session, customer, stocked, now, stockroom), now)
+    stocked = await stockroom.stocked(session, now, steps)
+    made = await made_now(session, customer, stocked, now, stockroom)
+    return await holding(session, made, now, steps)
 
 
 async def made_now(
@@ -79,16 +87,24 @@ async def made_now(
 
 
 async def renew(
-    session: AsyncSession, customer: Customer, stockroom: Stockroom, now: datetime
+    session: AsyncSession,
+    customer: Customer,
+    stockroom: Stockroom,
+    now: datetime,
+    steps: Collection[UUID] = (),
 ) -> None:
     """Match this customer again and keep the result, without waiting for the night."""
     of_run = await matches.newest_run(session, now)
-    made = await made_now(session, customer, await stockroom.stocked(session, now), now, stockroom)
+    stocked = await stockroom.stocked(session, now, steps)
+    made = await made_now(session, customer, stocked, now, stockroom)
     await matches.store(session, [customer], made, of_run)
 
 
 async def holding(
-    session: AsyncSession, rows: Sequence[CustomerMatch], now: datetime
+    session: AsyncSession,
+    rows: Sequence[CustomerMatch],
+    now: datetime,
+    steps: Collection[UUID] = (),
 ) -> list[Shown]:
     """Those of these matches that may be shown now, with their reasons in words."""
     ids = {row.customer_id for row in rows}
@@ -96,7 +112,7 @@ async def holding(
     customers = list((await session.execute(query)).scalars())
     profiles = {p.customer_id: p for p in await profiles_of(session, customers, now)}
     found = await library.documents(session, {row.version_id for row in rows})
-    documents = {d.version_id: d for d in found if not barred(d, local_day(now))}
+    documents = {d.version_id: d for d in found if not barred(d, local_day(now), steps)}
     pieces = {p.version_id: p for p in await pieces_of(session, list(documents.values()))}
     live = await _live(session, rows, profiles, now)
     names = await _names(session, rows)
@@ -184,7 +200,11 @@ OF_EACH = 3
 
 
 async def urgent(
-    session: AsyncSession, mine: ColumnElement[bool], now: datetime, limit: int
+    session: AsyncSession,
+    mine: ColumnElement[bool],
+    now: datetime,
+    limit: int,
+    steps: Collection[UUID] = (),
 ) -> list[tuple[Customer, Shown]]:
     """The matches of these customers that call for a contact today, most urgent first."""
     order = (col(CustomerMatch.urgency).desc(), col(CustomerMatch.score).desc())
@@ -209,5 +229,5 @@ async def urgent(
     )
     rows = (await session.execute(query)).all()
     customers = {customer.id: customer for _, customer in rows}
-    held = await holding(session, [row for row, _ in rows], now)
+    held = await holding(session, [row for row, _ in rows], now, steps)
     return [(customers[one.customer_id], one) for one in held if one.now]

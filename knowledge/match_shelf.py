@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from bank.calendar import local_day
 from compliance.suitability import REGIMES
 from content import library, particulars
-from content.models import Material, Product, SaleStatus, Version
+from content.models import Kind, Material, Product, SaleStatus, Version
 from content.particulars import Particulars
 from knowledge.encoder import Encoder, Vectors, unit
 from knowledge.fitting import Piece, Shelf, is_marketing
@@ -43,20 +43,33 @@ class Stocked:
         return np.hstack([self.meanings, wide])
 
 
-async def stock(session: AsyncSession, encoder: Encoder, now: datetime) -> Stocked:
-    """Everything live now that may be recommended unasked in a single chat, by code."""
+async def stock(
+    session: AsyncSession, encoder: Encoder, now: datetime, steps: Collection[UUID] = ()
+) -> Stocked:
+    """Everything live now that may be recommended unasked in a single chat, by code.
+
+    `steps` are the materials that touch sequences send.
+    """
     documents = await library.live_documents(session, now)
-    kept = [one for one in documents if not barred(one, local_day(now))]
+    kept = [one for one in documents if not barred(one, local_day(now), steps)]
     pieces = await pieces_of(session, kept)
     meanings = await asyncio.to_thread(_meanings, kept, encoder)
     return Stocked(Shelf(pieces), meanings, Places.on(tuple(pieces)))
 
 
-def barred(document: library.LibraryDocument, today: date) -> tuple[str, ...]:
-    """Why a live material is recommended to nobody, in words; nothing: it may be."""
+def barred(
+    document: library.LibraryDocument, today: date, steps: Collection[UUID] = ()
+) -> tuple[str, ...]:
+    """Why a live material is recommended to nobody, in words; nothing: it may be.
+
+    A script that a touch sequence sends is true at the sequence's moment alone: “您的产品明天到期”.
+    """
     about = document.products
     found = {
         "没有批准用于单聊": CHANNEL not in document.channels,
+        "是 SOP 步骤的话术，由 SOP 到时发送；要单独推荐，请另建一份素材": (
+            document.kind is Kind.SCRIPT and document.material_id in steps
+        ),
         "关联产品已停售": any(one.sale_status is not SaleStatus.ON_SALE for one in about),
         "关联产品不在总行今天的名单内": not all(one.is_listed(today) for one in about),
         "私募产品只能由客户经理在确认合格投资者后介绍": _private(about),
@@ -124,18 +137,20 @@ def _meanings(documents: Sequence[library.LibraryDocument], encoder: Encoder) ->
 
 
 class Stockroom:
-    """The shelf of this process, read again whenever the library or the day has changed."""
+    """The shelf of this process, read again when the library, the steps or the day have changed."""
 
     def __init__(self, encoder: Encoder) -> None:
         """Empty until somebody asks."""
         self.encoder = encoder
-        self._held: tuple[tuple[int, date], Stocked] | None = None
+        self._held: tuple[tuple[int, date, frozenset[UUID]], Stocked] | None = None
 
-    async def stocked(self, session: AsyncSession, now: datetime) -> Stocked:
+    async def stocked(
+        self, session: AsyncSession, now: datetime, steps: Collection[UUID] = ()
+    ) -> Stocked:
         """What may be recommended now; a product's change since is seen when a match is read."""
-        moment = await library.newest_seq(session), local_day(now)
+        moment = await library.newest_seq(session), local_day(now), frozenset(steps)
         if self._held is None or self._held[0] != moment:
-            self._held = moment, await stock(session, self.encoder, now)
+            self._held = moment, await stock(session, self.encoder, now, steps)
         return self._held[1]
 
 

@@ -7,9 +7,10 @@ Whoever reads a match is told only what holds now: live, suitable, not seen late
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import structlog
@@ -61,17 +62,19 @@ async def run(
     encoder: Encoder,
     now: datetime,
     *,
+    steps: Collection[UUID] = (),
     portions: int | None = None,
     afresh: bool = False,
 ) -> int:
     """Match customer after customer until all are done, or so many portions; how many customers.
 
     Goes on where today's run stands; `afresh` begins it again. Processes take turns at portions.
+    `steps` are the materials that touch sequences send.
     """
     async with sessions.begin() as session:
         await begin(session, now, afresh=afresh)
     async with sessions() as session:
-        stocked = await stock(session, encoder, now)
+        stocked = await stock(session, encoder, now, steps)
     materials, done = Materials(stocked.vectors), 0
     while portions is None or portions > 0:
         async with sessions.begin() as session:

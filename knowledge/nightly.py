@@ -8,8 +8,10 @@ is little to match, starting one would cost more than the matching.
 import asyncio
 import os
 import sys
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 import structlog
 from pydantic import BaseModel
@@ -43,29 +45,36 @@ class Errand(BaseModel, frozen=True):
     encoder: str
     now: datetime
     log_format: Literal["console", "json"]
+    steps: frozenset[UUID]
 
 
-async def match(sessions: Sessions, settings: Settings, now: datetime) -> int:
-    """Go on with the run of the night, or begin it; how many customers were matched."""
+async def match(
+    sessions: Sessions, settings: Settings, now: datetime, steps: Collection[UUID] = ()
+) -> int:
+    """Go on with the run of the night, or begin it; how many customers were matched.
+
+    `steps` are the materials that touch sequences send.
+    """
     async with sessions() as session:
         if not await matches.is_due(session, now):
             return 0
         small = await matches.is_small(session, now)
     if small:
-        return await _part(sessions, settings.encoder, now)
+        return await _part(sessions, settings.encoder, now, steps)
     return await _apart(
         Errand(
             database_url=settings.database_url,
             encoder=settings.encoder,
             now=now,
             log_format=settings.log_format,
+            steps=frozenset(steps),
         )
     )
 
 
-async def _part(sessions: Sessions, encoder: str, now: datetime) -> int:
+async def _part(sessions: Sessions, encoder: str, now: datetime, steps: Collection[UUID]) -> int:
     loaded = await asyncio.to_thread(load_encoder, encoder)
-    return await matches.run(sessions, loaded, now, portions=A_PART)
+    return await matches.run(sessions, loaded, now, steps=steps, portions=A_PART)
 
 
 async def _apart(errand: Errand) -> int:
@@ -80,7 +89,7 @@ async def _apart(errand: Errand) -> int:
 async def _run(errand: Errand) -> int:
     engine = open_engine(errand.database_url)
     try:
-        return await _part(open_sessions(engine), errand.encoder, errand.now)
+        return await _part(open_sessions(engine), errand.encoder, errand.now, errand.steps)
     finally:
         await engine.dispose()
 

@@ -23,7 +23,7 @@ from content import review
 from content.files import LocalFileStore
 from knowledge import effects, nightly
 from outbound import media
-from scheduler import reconciling, results, sending, triggers
+from scheduler import reconciling, results, sending, sops, triggers
 from wecom.client import WeComClient
 
 log = structlog.get_logger("scheduler")
@@ -89,7 +89,9 @@ async def renew(sessions: Sessions, wecom: WeComClient, settings: Settings, now:
 
 async def match(sessions: Sessions, wecom: WeComClient, settings: Settings, now: datetime) -> int:
     """Match customers and material in the small hours, a part of the run at a time."""
-    return await nightly.match(sessions, settings, now)
+    async with sessions() as session:
+        steps = await sops.materials_in_steps(session)
+    return await nightly.match(sessions, settings, now, steps)
 
 
 @dataclass(frozen=True)

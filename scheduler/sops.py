@@ -76,6 +76,12 @@ async def steps_of(session: AsyncSession, sop_id: UUID) -> list[Step]:
     return list((await session.execute(query)).scalars())
 
 
+async def materials_in_steps(session: AsyncSession) -> frozenset[UUID]:
+    """The materials that are sent by a SOP, whatever its state."""
+    rows = await session.execute(select(col(Step.material_id)).distinct())
+    return frozenset(rows.scalars())
+
+
 async def create(
     session: AsyncSession, draft: DraftSop, by: Signed, now: datetime
 ) -> Sop | NotSaved:

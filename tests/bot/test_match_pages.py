@@ -12,6 +12,7 @@ from attribution.touchpoints import Seen
 from bank.models import Branch, Role, Staff
 from bank.settings import Settings
 from bot import contact_today
+from bot.matching import match_all
 from content.models import Kind, State, Version
 from content.models import Product as Sold
 from customers import care
@@ -21,6 +22,9 @@ from desk.signed import Signed
 from knowledge import matches
 from knowledge.encoder import load_encoder
 from knowledge.models import CustomerMatch
+from scheduler import clock, sops
+from scheduler.models import Sop
+from scheduler.sops import DraftSop, DraftStep
 from tests.builders import (
     MONDAY,
     a_branch,
@@ -242,6 +246,38 @@ async def test_a_material_that_is_recommended_to_nobody_says_why(office: Office)
     await office.session.commit()
     shown = await (await office.visitor()).text(f"/matches/material/{office.note.material_id}")
     assert "没有批准用于单聊" in shown
+
+
+async def sent_by_a_sop(session: AsyncSession, script: Version) -> None:
+    """Head office makes it the step of a SOP."""
+    hq = await a_staff(session, Role.HQ)
+    step = DraftStep(day="-1", at="10:00", material_id=str(script.material_id))
+    draft = DraftSop(name="到期衔接", goal="按时知道到账", steps=(step,))
+    who = Signed(hq.id, hq.userid, hq.name, frozenset({Role.HQ}), None, "")
+    assert isinstance(await sops.create(session, draft, who, MONDAY), Sop)
+    await session.commit()
+
+
+async def test_a_script_of_a_sop_waits_for_its_moment_and_says_so(office: Office) -> None:
+    script = await an_approved_material(office.session, title="到期前一天提醒", kind=Kind.SCRIPT)
+    await office.matched()
+    assert script.title in await office.list_of()
+    await sent_by_a_sop(office.session, script)
+    assert script.title not in await office.list_of()
+    assert NOTE in await office.list_of()
+    page = await (await office.visitor()).text(f"/matches/material/{script.material_id}")
+    assert "由 SOP 到时发送；要单独推荐，请另建一份素材" in page
+
+
+async def test_neither_the_night_nor_the_command_matches_a_script_of_a_sop(office: Office) -> None:
+    script = await an_approved_material(office.session, title="到期前一天提醒", kind=Kind.SCRIPT)
+    await sent_by_a_sop(office.session, script)
+    parts = office.product.parts
+    stored = select(CustomerMatch.version_id)
+    assert await clock.match(parts.sessions, parts.wecom, parts.settings, MONDAY) == 1
+    assert set((await office.session.execute(stored)).scalars()) == {office.note.id}
+    await match_all(parts.settings, MONDAY, afresh=True)
+    assert set((await office.session.execute(stored)).scalars()) == {office.note.id}
 
 
 async def test_today_names_who_calls_for_it_and_not_who_heard_from_us(office: Office) -> None:

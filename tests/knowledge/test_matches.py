@@ -422,6 +422,22 @@ async def test_every_stored_pair_was_allowed_and_is_in_order(
         assert scores == sorted(scores, reverse=True)
 
 
+async def test_a_script_that_a_sequence_sends_is_not_recommended_on_its_own(
+    sessions: Sessions, session: AsyncSession
+) -> None:
+    """“您的产品明天到期” is true for the customer and the day the sequence chooses."""
+    script = await an_approved_material(session, title="到期前一天提醒", kind=Kind.SCRIPT)
+    [answer] = await on_the_shelf(session, TITLES[:1])
+    customer = await a_customer(session)
+    await ran(sessions, session)
+    assert set(titles_of(await shown_to(session, customer))) == {script.title, answer.title}
+    sent = {script.material_id, answer.material_id}
+    shown = await match_reading.of_customer(session, customer, Stockroom(ENCODER), LATER, sent)
+    assert titles_of(shown) == [answer.title]
+    await ran(sessions, session, afresh=True, steps=sent)
+    assert [row.version_id for row in await rows(session)] == [answer.id]
+
+
 async def test_the_night_begins_a_run_and_the_day_does_not(
     sessions: Sessions, session: AsyncSession, settings: Settings
 ) -> None:
@@ -454,7 +470,9 @@ async def test_where_there_is_much_to_match_a_process_of_its_own_does_it(
     """Here it would not do at all: `run` is taken away."""
     await much_to_match(session, monkeypatch)
     monkeypatch.delattr(matches, "run")
-    assert await nightly.match(sessions, settings, MONDAY) == 3
+    sent = await an_approved_material(session, title="到期前一天提醒", kind=Kind.SCRIPT)
+    await session.commit()
+    assert await nightly.match(sessions, settings, MONDAY, {sent.material_id}) == 3
     assert len(await rows(session)) == 12
     assert await nightly.match(sessions, settings, MONDAY) == 0
 
