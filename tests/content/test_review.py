@@ -207,7 +207,7 @@ async def test_approve_is_refused_for_a_draft(office: Office) -> None:
 async def test_approve_is_refused_for_a_withdrawn_version(office: Office) -> None:
     version = await office.live()
     await review.withdraw(office.session, version.id, by=office.approver, reason="停用", now=MONDAY)
-    assert reasons(await office.approve(version)) == (Reason.NOT_SUBMITTED,)
+    assert Reason.NOT_SUBMITTED in reasons(await office.approve(version))
 
 
 @pytest.mark.parametrize("column", ["title", "body", "questions"])
